@@ -1,0 +1,23 @@
+"""Everything that graders raise.
+
+GraderError
+├── GraderConfigError     unknown grader, bad option, unreadable file named in the configuration
+├── UngradedError         this candidate can't be judged (no source, completion failed): no score
+└── IndexUnavailableError the novelty index can't be read or is from another version
+"""
+
+
+class GraderError(Exception):
+    """Base of all grader errors."""
+
+
+class GraderConfigError(GraderError):
+    """The configuration names something that does not exist or does not fit; says what to change."""
+
+
+class UngradedError(GraderError):
+    """No opinion could be formed about one candidate. Becomes `Grade.ungraded`, never a score."""
+
+
+class IndexUnavailableError(GraderError):
+    """The novelty index can't serve: damaged, locked, or written by another version."""

@@ -1,0 +1,91 @@
+"""The data that graders read and write: frozen, slotted, without behaviour.
+
+Offsets count Unicode characters. Scores lie in [0, 1]; 1 is good.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text that grounds generation; `text` may be a document, a fact sheet, a topic."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One text to be judged, with what its recipe parsed out of it.
+
+    `body` is the part whose claims or steps are judged (the essay, the worked solution).
+    `question` is the problem it answers, `answer` its final answer, `gold` a trusted answer.
+    `malformed` says why the recipe's parser refused the text; then `body` is the whole text.
+    """
+
+    batch_id: str
+    seq: int
+    recipe: str
+    text: str
+    body: str
+    source: Source | None = None
+    question: str | None = None
+    answer: str | None = None
+    gold: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    malformed: str | None = None
+    model: str = ""
+    seed: int = 0
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    engine_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a grade is what it is: the words in question and what they were held against.
+
+    `start` and `end` are offsets of `quote` in the candidate's text, None when it has no place
+    there. `against` is the span of the source, the recomputed equation or the neighbouring
+    sample that decided; `source_start` and `source_end` its offsets in the source, if any.
+    """
+
+    quote: str
+    reason: str
+    start: int | None = None
+    end: int | None = None
+    against: str | None = None
+    source_start: int | None = None
+    source_end: int | None = None
+    supports: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """One grader's opinion. `score` is None exactly when `ungraded` says why there is none."""
+
+    grader: str
+    version: str
+    score: float | None
+    evidence: tuple[Evidence, ...] = ()
+    ungraded: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One grader that kept a candidate out; `ungraded` when it gave no opinion at all."""
+
+    grader: str
+    reason: str
+    ungraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says: accepted exactly when `failures` is empty."""
+
+    accepted: bool
+    failures: tuple[Failure, ...] = ()

@@ -1,0 +1,1 @@
+"""Makes samples: recipes, engines, the loop, the ledger. Knows nothing of HTTP."""

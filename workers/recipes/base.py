@@ -1,0 +1,49 @@
+"""The contract of a recipe: a prompt, a parser for what comes back, and the graders it needs.
+
+Your own recipe is one file with a module-level `RECIPE: Recipe`; see README, "Your own recipe".
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from graders.types import Source
+
+
+class MalformedTextError(ValueError):
+    """The text does not have the recipe's shape; the message names what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a recipe's parser found.
+
+    `fields` is what a user receives (thesis, essay, …). `body`, `question` and `answer` are what
+    the graders read: see graders.types.Candidate. `body` and `question` are verbatim parts of the
+    text where possible, so that evidence keeps its offsets.
+    """
+
+    fields: Mapping[str, str]
+    body: str
+    question: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make.
+
+    `prompt(source)` renders the user turn, shared words first so that prefixes can be cached.
+    `parse(text)` returns the parts or raises MalformedTextError.
+    `graders` names the graders that a sample must pass; `novelty_field` the field that must be new.
+    """
+
+    name: str
+    summary: str
+    prompt: Callable[[Source], str]
+    parse: Callable[[str], Parsed]
+    graders: tuple[str, ...]
+    novelty_field: str
+    max_tokens: int = 400
+    temperature: float = 0.8
+    top_p: float = 0.95
+    stop: tuple[str, ...] = field(default=())

@@ -1,0 +1,41 @@
+"""Recipe `essay`: a thesis sentence, then an essay that keeps to its source."""
+
+import re
+
+from graders.types import Source
+from workers.recipes.base import MalformedTextError, Parsed, Recipe
+
+PROMPT = (
+    "Write an essay about the source below. Begin with one thesis sentence, then five to eight "
+    "sentences. State only what the source says.\n\nSource:\n{source}"
+)
+_SHAPE = re.compile(r"\s*Thesis:\s*(?P<thesis>\S[^\n]*)\n+\s*Essay:\s*(?P<essay>\S.*)", re.DOTALL)
+
+
+def prompt(source: Source) -> str:
+    """The user turn for one source."""
+    return PROMPT.format(source=source.text.strip())
+
+
+def parse(text: str) -> Parsed:
+    """Split `Thesis: …` and `Essay: …`. Raises MalformedTextError when either is missing."""
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise MalformedTextError("an essay needs a 'Thesis:' line and then an 'Essay:' part")
+    thesis, essay = match["thesis"].strip(), match["essay"].strip()
+    return Parsed({"thesis": thesis, "essay": essay}, body=text[match.start("thesis") :].strip())
+
+
+def render(thesis: str, essay: str) -> str:
+    """The text that `parse` reads."""
+    return f"Thesis: {thesis}\nEssay: {essay}"
+
+
+RECIPE = Recipe(
+    name="essay",
+    summary="a thesis sentence, then an essay that keeps to its source",
+    prompt=prompt,
+    parse=parse,
+    graders=("form", "consistency", "novelty"),
+    novelty_field="essay",
+)

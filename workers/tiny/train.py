@@ -1,0 +1,246 @@
+"""Trains winnow-tiny from a seed: composed text in, an ordinary Hugging Face checkpoint out.
+
+The same seed, step count and machine give the same weights. Interrupted runs resume from the
+state file beside the checkpoint.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from workers.tiny.corpus.rows import Row, compose_rows
+from workers.tiny.tokenizer import train_tokenizer
+
+STATE_FILE = "training_state.pt"
+LOG_FILE = "training_log.json"
+LENGTH_STEP, TARGET_STEP = 32, 512
+"""Rows are padded to the one, targets per batch to the other, so that shapes recur."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Sizes and schedule. Tokens count whole rows, prompts included; loss is on replies only."""
+
+    seed: int = 0
+    steps: int = 5400
+    batch_tokens: int = 6144
+    vocab_size: int = 3072
+    hidden_size: int = 192
+    layers: int = 7
+    heads: int = 6
+    intermediate_size: int = 640
+    context: int = 1024
+    muon_lr: float = 4e-3
+    adam_lr: float = 4e-3
+    warmup_steps: int = 100
+    decay_from: float = 0.3
+    verdict_weight: float = 5.0
+    log_every: int = 50
+    save_every: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of one row and the weight of each as a target (0 in the prompt)."""
+
+    ids: list[int]
+    weights: list[float]
+
+
+def build_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama with tied embeddings, initialised from the seed."""
+    torch.manual_seed(config.seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            head_dim=config.hidden_size // config.heads,
+            intermediate_size=config.intermediate_size,
+            max_position_embeddings=config.context,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return model
+
+
+def encode(row: Row, tokenizer: PreTrainedTokenizerFast, verdict_weight: float) -> Example:
+    """Tokenise one exchange as the chat template would. A judge's verdict weighs more."""
+    prompt = f"<|begin|><|user|>{row.prompt}<|end|><|assistant|>"
+    head = tokenizer.encode(prompt, add_special_tokens=False)
+    tail = tokenizer.encode(f"{row.reply}<|end|>", add_special_tokens=False)
+    weights = [0.0] * len(head) + [1.0] * len(tail)
+    if row.task.startswith("judge"):
+        weights[-2] = verdict_weight
+    return Example(head + tail, weights)
+
+
+def batches(
+    rows: Iterator[Row], tokenizer: PreTrainedTokenizerFast, config: TrainConfig
+) -> Iterator[list[Example]]:
+    """Endless batches of rows of like length, `batch_tokens` each with padding.
+
+    Lengths fall into a few buckets: CPU kernels are compiled once per shape.
+    """
+    buckets: dict[int, list[Example]] = {}
+    for row in rows:
+        example = encode(row, tokenizer, config.verdict_weight)
+        length = padded_length(len(example.ids))
+        if length > config.context:
+            continue
+        bucket = buckets.setdefault(length, [])
+        bucket.append(example)
+        if len(bucket) >= config.batch_tokens // length:
+            yield buckets.pop(length)
+
+
+def padded_length(length: int, step: int = LENGTH_STEP) -> int:
+    """`length` rounded up to a whole number of steps."""
+    return -(-length // step) * step
+
+
+def loss_of(model: LlamaForCausalLM, batch: list[Example]) -> Tensor:
+    """Weighted cross-entropy of the reply tokens, nats per token."""
+    longest = padded_length(max(len(example.ids) for example in batch))
+    ids = torch.zeros(len(batch), longest, dtype=torch.long)
+    weights = torch.zeros(len(batch), longest)
+    for index, example in enumerate(batch):
+        ids[index, : len(example.ids)] = torch.tensor(example.ids)
+        weights[index, : len(example.ids)] = torch.tensor(example.weights)
+    targets, kept = ids[:, 1:].flatten(), weights[:, 1:].flatten()
+    where = kept.nonzero().flatten()
+    spare = padded_length(len(where), TARGET_STEP) - len(where)
+    where = torch.cat([where, (kept == 0).nonzero().flatten()[:spare]])
+    ids, targets, kept = (t.to(model.device) for t in (ids, targets[where], kept[where]))
+    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+        logits = model.lm_head(hidden.flatten(0, 1)[where])
+    losses = functional.cross_entropy(logits.float(), targets, reduction="none")
+    return (losses * kept).sum() / kept.sum()
+
+
+def build_optimizers(model: LlamaForCausalLM, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices (Jordan et al. 2024), AdamW for embeddings and norms."""
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    return [
+        torch.optim.Muon(
+            matrices, lr=config.muon_lr, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(others, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def learning_rate_factor(step: int, config: TrainConfig) -> float:
+    """Warm-up, constant, then linear decay to zero (Hägele et al. 2024)."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    decay_start = config.decay_from * config.steps
+    return min(1.0, max(0.0, (config.steps - step) / (config.steps - decay_start)))
+
+
+@torch.no_grad()
+def held_out_loss(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, config: TrainConfig, rows: int = 256
+) -> dict[str, float]:
+    """Loss in nats per reply token on held-out rows, per task."""
+    by_task: dict[str, list[Example]] = {}
+    for row in islice(compose_rows(config.seed + 1, "held_out"), rows):
+        by_task.setdefault(row.task, []).append(encode(row, tokenizer, 1.0))
+    return {task: float(loss_of(model, examples)) for task, examples in sorted(by_task.items())}
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write the checkpoint in bfloat16: config, safetensors, tokenizer, generation config."""
+    weights = {name: t.to(torch.bfloat16) for name, t in model.state_dict().items()}
+    weights.pop("lm_head.weight", None)
+    half = LlamaForCausalLM(model.config).to(torch.bfloat16)
+    half.load_state_dict(weights, strict=False)
+    half.tie_weights()
+    half.generation_config = model.generation_config
+    half.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def train(
+    config: TrainConfig, out: Path, report: Callable[[dict[str, Any]], None] = lambda entry: None
+) -> None:
+    """Train and write to `out`; `report` gets each log entry. Resumes an interrupted run."""
+    out.mkdir(parents=True, exist_ok=True)
+    rows = compose_rows(config.seed, "train")
+    sample = list(islice(compose_rows(config.seed, "train"), 20_000))
+    tokenizer = train_tokenizer(
+        (text for row in sample for text in (row.prompt, row.reply)),
+        config.vocab_size,
+        config.context,
+    )
+    model = build_model(config, tokenizer)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    optimizers = build_optimizers(model, config)
+    log: list[dict[str, Any]] = []
+    state_path = out / STATE_FILE
+    first = 0
+    if state_path.exists():
+        state = torch.load(state_path, map_location=model.device, weights_only=True)
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        first, log = state["step"], json.loads(state["log"])
+    stream = islice(batches(rows, tokenizer, config), first, config.steps)
+    began, tokens, running = time.monotonic(), 0, 0.0
+    for step, batch in enumerate(stream, start=first):
+        factor = learning_rate_factor(step, config)
+        for optimizer, peak in zip(optimizers, (config.muon_lr, config.adam_lr), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * factor
+        loss = loss_of(model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        tokens += sum(len(example.ids) for example in batch)
+        running += loss.item()
+        done = step + 1
+        if done % config.log_every == 0:
+            speed = tokens / (time.monotonic() - began)
+            entry = {"step": done, "loss": running / config.log_every, "tokens_per_s": speed}
+            running = 0.0
+            log.append(entry)
+            report(entry)
+        if done % config.save_every == 0 or done == config.steps:
+            log.append({"step": done, "held_out": held_out_loss(model, tokenizer, config)})
+            report(log[-1])
+            save(model, tokenizer, out)
+            state = {
+                "model": model.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                "step": done,
+                "log": json.dumps(log),
+            }
+            torch.save(state, state_path.with_suffix(".tmp"))
+            state_path.with_suffix(".tmp").replace(state_path)
+    state_path.unlink(missing_ok=True)
+    parameters = sum(p.numel() for p in model.parameters())
+    summary = {"config": asdict(config), "parameters": parameters, "log": log}
+    (out / LOG_FILE).write_text(json.dumps(summary, indent=1) + "\n")
