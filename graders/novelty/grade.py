@@ -1,0 +1,49 @@
+"""From the nearest text to a Grade, with the words that both share."""
+
+from itertools import pairwise
+
+from graders.novelty.fingerprint import INDEX_VERSION
+from graders.novelty.index import Neighbour
+from graders.novelty.shingles import words, words_with_offsets
+from graders.types import Evidence, Grade
+
+GRADER = "novelty"
+VERSION = INDEX_VERSION
+LONGEST_QUOTE = 40
+EXCERPT = 200
+
+
+def novelty_grade(neighbour: Neighbour | None, candidate_text: str, offset: int = 0) -> Grade:
+    """Score 1 minus the similarity; 1 when nothing is near.
+
+    The evidence quotes the longest run of words that the neighbour has too (at most 40). Its
+    offsets are those in `candidate_text`, moved by `offset`: its place in the candidate's whole
+    text, or negative when it has none there.
+    """
+    if neighbour is None or neighbour.similarity <= 0:
+        return Grade(GRADER, VERSION, 1.0)
+    start, end = _overlap(candidate_text, neighbour.text)
+    evidence = Evidence(
+        quote=candidate_text[start:end],
+        reason=f"{neighbour.similarity:.0%} alike to {neighbour.id}",
+        start=start + offset if offset >= 0 else None,
+        end=end + offset if offset >= 0 else None,
+        against=f"{neighbour.id}: {neighbour.text[:EXCERPT]}",
+    )
+    return Grade(GRADER, VERSION, 1.0 - neighbour.similarity, (evidence,))
+
+
+def _overlap(text: str, other: str) -> tuple[int, int]:
+    """Offsets of the longest run of neighbouring word pairs that the other text has too."""
+    mine, theirs = words_with_offsets(text), words(other)
+    known = set(pairwise(theirs))
+    longest, start, first = 0, 0, 0
+    for n in range(1, len(mine)):
+        if (mine[n - 1][0], mine[n][0]) not in known:
+            first = n
+        elif n - first > longest:
+            longest, start = n - first, first
+    if not longest:
+        return 0, 0
+    last = min(start + longest, start + LONGEST_QUOTE - 1)
+    return mine[start][1], mine[last][2]

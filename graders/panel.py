@@ -1,0 +1,93 @@
+"""Runs graders over candidates, the cheap one first, and gates what they say.
+
+A candidate that fails `form` is not shown to the others. A grader that breaks leaves its
+candidates ungraded; it never lowers a score.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from graders.base import Grader
+from graders.gate import Gate, decide, passed
+from graders.types import Candidate, Grade, Verdict
+
+logger = logging.getLogger(__name__)
+FIRST = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One candidate's grades, and what the gate makes of them."""
+
+    grades: tuple[Grade, ...]
+    verdict: Verdict
+
+
+class Panel:
+    """Several graders behind one gate. Start it before grading, close it after."""
+
+    def __init__(self, graders: Sequence[Grader], gate: Gate) -> None:
+        self.graders = tuple(graders)
+        self.gate = gate
+        self._first = next((grader for grader in graders if grader.name == FIRST), None)
+        self._rest = tuple(grader for grader in graders if grader is not self._first)
+
+    async def start(self) -> None:
+        """Start every grader; when one fails, close those already started and raise its error."""
+        for number, grader in enumerate(self.graders):
+            try:
+                await grader.start()
+            except BaseException:
+                await _close(self.graders[:number])
+                raise
+
+    async def aclose(self) -> None:
+        """Close every grader, also when one of them fails to close."""
+        await _close(self.graders)
+
+    async def grade(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        """Judge each candidate, in order. Never raises for a grader's failure."""
+        if self._first is None:
+            first: list[tuple[Grade, ...]] = [() for _ in candidates]
+        else:
+            first = [(grade,) for grade in await _grade(self._first, candidates)]
+        open_ = [n for n, grades in enumerate(first) if all(passed(self.gate, g) for g in grades)]
+        survivors = [candidates[n] for n in open_]
+        columns = await asyncio.gather(*(_grade(grader, survivors) for grader in self._rest))
+        judged = [self._judge_first(grades) for grades in first]
+        for place, n in enumerate(open_):
+            grades = first[n] + tuple(column[place] for column in columns)
+            judged[n] = Judged(grades, decide(self.gate, grades))
+        return judged
+
+    def _judge_first(self, grades: tuple[Grade, ...]) -> Judged:
+        """Only the first grader spoke, so only it can be named."""
+        return Judged(grades, decide(self.gate.requiring((FIRST,)), grades))
+
+
+async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:
+    """The grader's opinions with their share of its seconds; `ungraded` ones when it breaks."""
+    if not candidates:
+        return []
+    began = time.perf_counter()
+    try:
+        grades = await grader.grade(candidates)
+        if len(grades) != len(candidates):
+            raise ValueError(f"{len(grades)} grades for {len(candidates)} candidates")
+    except Exception as exc:
+        logger.exception("grader %s failed on %d candidates", grader.name, len(candidates))
+        reason = f"the grader failed: {type(exc).__name__}: {exc}"
+        grades = [Grade(grader.name, grader.version, None, ungraded=reason) for _ in candidates]
+    share = (time.perf_counter() - began) / len(candidates)
+    return [grade if grade.seconds else replace(grade, seconds=share) for grade in grades]
+
+
+async def _close(graders: Sequence[Grader]) -> None:
+    for grader in reversed(graders):
+        try:
+            await grader.aclose()
+        except Exception:
+            logger.exception("grader %s failed to close", grader.name)

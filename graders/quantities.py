@@ -1,0 +1,199 @@
+"""Finds numbers, ordinals, years and their units in a text, as exact values with offsets."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+SMALL: Final = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen".split()
+    )
+}
+TENS: Final = {
+    word: 10 * value
+    for value, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
+    )
+}
+SCALES: Final = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+ORDINALS: Final = {
+    word: value
+    for value, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth "
+        "twentieth".split(),
+        start=1,
+    )
+} | {"twenty-first": 21}
+FRACTIONS: Final = {
+    "half": Fraction(1, 2),
+    "halves": Fraction(1, 2),
+    "third": Fraction(1, 3),
+    "quarter": Fraction(1, 4),
+    "fifth": Fraction(1, 5),
+    "sixth": Fraction(1, 6),
+    "eighth": Fraction(1, 8),
+    "tenth": Fraction(1, 10),
+}
+
+_UNITS: Final = (
+    ("length", "m metre metres meter meters", 1),
+    ("length", "km kilometre kilometres kilometer kilometers", 1000),
+    ("length", "cm centimetre centimetres centimeter centimeters", Fraction(1, 100)),
+    ("length", "mm millimetre millimetres millimeter millimeters", Fraction(1, 1000)),
+    ("length", "mile miles mi", Fraction(1609344, 1000)),
+    ("length", "ft foot feet", Fraction(3048, 10000)),
+    ("length", "inch inches", Fraction(254, 10000)),
+    ("length", "yard yards", Fraction(9144, 10000)),
+    ("mass", "g gram grams", 1),
+    ("mass", "kg kilogram kilograms kilo kilos", 1000),
+    ("mass", "ton tons tonne tonnes", 10**6),
+    ("mass", "pound pounds lb lbs", Fraction(45359237, 100000)),
+    ("volume", "l litre litres liter liters", 1),
+    ("volume", "ml millilitre millilitres milliliter milliliters", Fraction(1, 1000)),
+    ("area", "km2 km² sqkm", 1),
+    ("celsius", "°c celsius", 1),
+    ("fahrenheit", "°f fahrenheit", 1),
+    ("kelvin", "kelvin kelvins", 1),
+    ("time", "second seconds", 1),
+    ("time", "minute minutes min", 60),
+    ("time", "hour hours h", 3600),
+    ("time", "day days", 86400),
+    ("time", "week weeks", 604800),
+    ("months", "month months", 1),
+    ("months", "year years", 12),
+    ("percent", "% percent", 1),
+    ("dollar", "$ dollar dollars", 1),
+    ("dollar", "cent cents", Fraction(1, 100)),
+    ("euro", "€ euro euros", 1),
+    ("sterling", "£", 1),
+)
+UNITS: Final[dict[str, tuple[str, Fraction]]] = {
+    word: (dimension, Fraction(factor))
+    for dimension, words, factor in _UNITS
+    for word in words.split()
+}
+_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_NUMERIC = re.compile(
+    rf"(?P<money>[$€£]\s?)?(?P<whole>(?<![\w.]){_DIGITS}|(?<=[$€£]){_DIGITS})"
+    r"(?P<ordinal>(?:st|nd|rd|th)\b)?(?P<decade>s\b)?"
+    r"(?P<over>/\d+)?(?:[ -](?P<scale>hundred|thousand|million|billion)\b)?"
+)
+_WORDS = sorted([*SMALL, *TENS, *SCALES, *ORDINALS, "dozen"], key=len, reverse=True)
+_WORD_NUMBER = re.compile(
+    rf"\b(?:{'|'.join(_WORDS)})"
+    rf"(?:(?:[ -]|(?<=hundred|housand|million)\sand\s)(?:{'|'.join(_WORDS)}))*\b",
+    re.IGNORECASE,
+)
+_UNIT = re.compile(
+    r"[ \u00a0-]?(?:(?P<square>square|sq\.?|cubic)\s+)?(?:degrees?\s+)?"
+    r"(?P<unit>%|°[CF]|\bkm[2²]|[^\W\d_]+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number in a text. `base` is its value in the base unit of `dimension`, if it has one."""
+
+    text: str
+    start: int
+    end: int
+    value: Fraction
+    dimension: str | None = None
+    base: Fraction | None = None
+    ordinal: bool = False
+    decade: bool = False
+    spelled: bool = False
+
+    @property
+    def yearlike(self) -> bool:
+        """A bare four-digit integer that may be a year."""
+        plain = self.dimension is None and "," not in self.text and self.value.denominator == 1
+        return plain and 1000 <= self.value <= 2100
+
+
+def find_quantities(text: str) -> list[Quantity]:
+    """Every number of the text in order, in digits or spelled out, with its unit."""
+    found = [*_numerals(text), *_spelled(text)]
+    return sorted(found, key=lambda quantity: quantity.start)
+
+
+def _numerals(text: str) -> Iterator[Quantity]:
+    for match in _NUMERIC.finditer(text):
+        whole = match["whole"].replace(",", "")
+        if len(whole) > 30:
+            continue
+        value = Fraction(whole)
+        if match["over"] and int(match["over"][1:]):
+            value /= int(match["over"][1:])
+        if match["scale"]:
+            value *= SCALES[match["scale"].lower()]
+        marked = bool(match["ordinal"] or match["decade"])
+        unit = None if marked else _unit(text, match.end(), match["money"])
+        yield Quantity(
+            match[0],
+            match.start(),
+            match.end(),
+            value,
+            unit[0] if unit else None,
+            value * unit[1] if unit else None,
+            ordinal=bool(match["ordinal"]),
+            decade=bool(match["decade"]),
+        )
+
+
+def _unit(text: str, end: int, money: str | None) -> tuple[str, Fraction] | None:
+    if money:
+        return UNITS[money.strip()]
+    match = _UNIT.match(text, end)
+    if match is None:
+        return None
+    unit = UNITS.get(match["unit"].lower())
+    if unit and match["square"]:
+        power = 3 if match["square"].lower() == "cubic" else 2
+        return f"{unit[0]}^{power}", unit[1] ** power
+    if unit and unit[0] == "area":
+        return "length^2", Fraction(10**6)
+    return unit
+
+
+def _spelled(text: str) -> Iterator[Quantity]:
+    for match in _WORD_NUMBER.finditer(text):
+        words = re.split(r"[ -]|\sand\s", match[0].lower())
+        value = spelled_value(words)
+        if value is None:
+            continue
+        ordinal = words[-1] in ORDINALS
+        unit = None if ordinal else _unit(text, match.end(), None)
+        yield Quantity(
+            match[0],
+            match.start(),
+            match.end(),
+            Fraction(value),
+            unit[0] if unit else None,
+            value * unit[1] if unit else None,
+            ordinal=ordinal,
+            spelled=True,
+        )
+
+
+def spelled_value(words: list[str]) -> int | None:
+    """The value of number words in order ("three", "hundred", "forty", "two"), or None."""
+    total, current = 0, 0
+    for word in words:
+        if word in SMALL or word in TENS or word in ORDINALS:
+            current += SMALL.get(word, TENS.get(word, ORDINALS.get(word, 0)))
+        elif word == "dozen":
+            current = max(current, 1) * 12
+        elif word == "hundred":
+            current = max(current, 1) * 100
+        elif word in SCALES:
+            total, current = total + max(current, 1) * SCALES[word], 0
+        elif word not in ("and", ""):
+            return None
+    return total + current

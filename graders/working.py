@@ -1,0 +1,232 @@
+"""Checks a worked solution against its problem: steps, operands, final answer, unit, sanity."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from sympy import Rational
+
+from graders.arithmetic import Equation, Operand, find_equations
+from graders.equivalence import same_answer, value_of
+from graders.quantities import FRACTIONS, UNITS, find_quantities, spelled_value
+
+CONSTANTS: Final[tuple[tuple[int, str], ...]] = (
+    (1, r""),
+    (2, r"\b(?:twice|double\w*|half|halve\w*|pairs?|both|couple|two|each way|round trip)\b"),
+    (3, r"\b(?:triple\w*|thrice|third|thirds|feet|yards?)\b"),
+    (4, r"\b(?:quarters?|fourths?|quadruple\w*|gallons?|square|sides)\b"),
+    (5, r"\b(?:fifths?|nickels?|weekdays?|workdays?|school (?:days?|week))\b"),
+    (7, r"\b(?:weeks?|weekly|daily|days?)\b"),
+    (10, r"\b(?:tenths?|dimes?|decades?)\b"),
+    (12, r"\b(?:dozens?|months?|monthly|years?|yearly|annual\w*|inch\w*|feet|foot)\b"),
+    (24, r"\b(?:hours?|hourly|days?|daily)\b"),
+    (25, r"\bquarters?\b"),
+    (30, r"\bmonths?\b"),
+    (52, r"\b(?:weeks?|weekly|years?)\b"),
+    (60, r"\b(?:minutes?|hours?|hourly|seconds?)\b"),
+    (100, r"%|\b(?:percent\w*|cents?|centimet\w+|cm|met(?:er|re)s?|dollars?|century)\b|\$"),
+    (365, r"\b(?:years?|yearly|days?)\b"),
+    (1000, r"\b(?:kilo\w*|kg|km|grams?|met(?:er|re)s?|lit(?:er|re)s?|milli\w+|ml|tons?|tonnes?)\b"),
+    (3600, r"\b(?:hours?|seconds?)\b"),
+)
+"""Numbers that a solution may use unannounced, where problem or solution speak of such things."""
+
+_TWICE: Final = {"twice": 2, "double": 2, "doubled": 2, "triple": 3, "tripled": 3, "thrice": 3}
+_FRACTION = re.compile(
+    r"\b(?:(one|two|three|four|five|seven|a)[ -])?"
+    r"(half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)\b", re.IGNORECASE
+)  # fmt: skip
+_TOPS: Final = {"one": 1, "a": 1, "two": 2, "three": 3, "four": 4, "five": 5, "seven": 7}
+_ASKED = re.compile(r"[^.!?]*\?")
+_COUNTED = re.compile(
+    r"\bhow many\s+(?:more\s+|fewer\s+)?(?!(?:in|of|are|is|does|do|did|will|were|was|has|have|can|"
+    r"altogether)\b)[a-z]"
+)
+_DOZENS = re.compile(r"\b(\d{1,6}) dozen\b")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_RATIO = re.compile(r"(?<![\d/])(\d{1,6})/(\d{1,6})(?![\d/])")
+_CURRENCY_CUE = re.compile(
+    r"\b(?:how much|dollars?|cents?|money|cost\w*|pay\w*|price\w*|spen[dt]\w*|earn\w*|euros?|"
+    r"pounds?|bill|change|profit|saved?|raised?|owe\w*|total)\b|[$€£]", re.IGNORECASE
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a working; `start` is an offset in the part named by `where`."""
+
+    check: str
+    quote: str
+    reason: str
+    where: str = "body"
+    start: int | None = None
+    against: str | None = None
+
+
+def check_working(question: str | None, body: str, answer: str | None) -> list[Fault]:
+    """Every fault of a worked solution; an empty list if all its steps hold."""
+    equations = find_equations(body)
+    faults = [*_steps(equations)]
+    if question is not None:
+        faults += _operands(question, body, equations)
+        faults += _sanity(question, equations)
+    if answer is not None:
+        faults += _final(equations, answer)
+        faults += _unit(question or "", answer)
+    return faults
+
+
+def checks_made(question: str | None, body: str, answer: str | None) -> int:
+    """How many checks `check_working` makes: what the faults are a share of."""
+    steps = len(find_equations(body))
+    return steps + (steps + 1 if question is not None else 0) + (2 if answer is not None else 0)
+
+
+def _steps(equations: Sequence[Equation]) -> Iterator[Fault]:
+    for equation in equations:
+        if equation.holds:
+            continue
+        right = "undefined" if equation.value is None else show(equation.value)
+        reason = f"the left side comes to {right}, not {equation.result.text}"
+        left = equation.text[: equation.result.start - equation.start].rstrip("=≈ $")
+        yield Fault("step", equation.text, reason, "body", equation.start, f"{left} = {right}")
+
+
+def show(value: Rational) -> str:
+    """A value as people write it: 42, 2.5, 1/3."""
+    number = Fraction(int(value.p), int(value.q))
+    if number.denominator == 1:
+        return str(number.numerator)
+    short = float(number)
+    return f"{short:g}" if Fraction(f"{short:g}") == number else str(number)
+
+
+def given_values(question: str) -> dict[Fraction, str]:
+    """The numbers of a problem, in digits or words, with how the problem writes them."""
+    values: dict[Fraction, str] = {}
+    for quantity in find_quantities(question):
+        before, dozen, _ = quantity.text.lower().partition(" dozen")
+        values[abs(quantity.value)] = quantity.text
+        count = spelled_value(re.split(r"[ -]", before)) if dozen else None
+        if count:
+            del values[abs(quantity.value)]
+            values |= {Fraction(count): quantity.text}
+    for count in _DOZENS.findall(question):
+        values[Fraction(count)] = count
+    for top, bottom in _RATIO.findall(question):
+        values |= {Fraction(int(top)): top, Fraction(int(bottom)): bottom}
+    return values
+
+
+def _derived(question: str) -> set[Fraction]:
+    """What a problem gives without naming the number: fractions in words, twice, complements."""
+    values: set[Fraction] = set()
+    lowered = question.lower()
+    values |= {Fraction(n) for word, n in _TWICE.items() if re.search(rf"\b{word}\b", lowered)}
+    for top, name in _FRACTION.findall(lowered):
+        single = {"halves": "half", "fourth": "quarter", "fourths": "quarter"}.get(name)
+        part = FRACTIONS[single or name.rstrip("s")] * _TOPS.get(top, 1)
+        values |= {part, Fraction(part.numerator), Fraction(part.denominator), 1 - part}
+    for top, bottom in _RATIO.findall(question):
+        if int(bottom):
+            part = Fraction(int(top), int(bottom))
+            values |= {part, 1 - part, Fraction((1 - part).numerator)}
+    for quantity in find_quantities(question):
+        if quantity.dimension == "percent":
+            part = quantity.value / 100
+            values |= {part, 1 - part, 1 + part, 100 - quantity.value, 100 + quantity.value}
+    return values
+
+
+def _operands(question: str, body: str, equations: Sequence[Equation]) -> Iterator[Fault]:
+    known = set(given_values(question)) | _derived(question)
+    context = f"{question}\n{body}"
+    known |= {Fraction(n) for n, cue in CONSTANTS if re.search(cue, context, re.IGNORECASE)}
+    for equation in equations:
+        for operand in equation.operands:
+            if not _values(operand) & known:
+                reason = f"{operand.text} is not given in the problem and was not computed before"
+                yield Fault("operand", operand.text, reason, "body", operand.start)
+                break
+        if equation.checked:
+            known |= _values(equation.result)
+            if equation.value is not None and equation.holds:
+                known.add(abs(_fraction(equation.value)))
+
+
+def _fraction(value: Rational) -> Fraction:
+    return Fraction(int(value.p), int(value.q))
+
+
+def _values(operand: Operand) -> set[Fraction]:
+    value = abs(_fraction(operand.value))
+    return {value, value * 100, value / 100} if operand.percent else {value}
+
+
+def _sanity(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
+    given = given_values(question)
+    if "?" not in question:
+        yield Fault("problem", question[-60:], "the problem asks no question", "question")
+    elif not given and not _derived(question):
+        yield Fault("problem", question[-60:], "the problem gives no number", "question")
+    used = {v for e in equations for o in e.operands for v in _values(o)}
+    unused = [text for value, text in given.items() if value not in used and value > 1]
+    if equations and len(unused) * 2 > len(given):
+        listed = ", ".join(unused)
+        yield Fault(
+            "problem", listed, f"most numbers of the problem go unused: {listed}", "question"
+        )
+
+
+def _final(equations: Sequence[Equation], answer: str) -> Iterator[Fault]:
+    if not equations:
+        yield Fault("answer", answer, "the solution computes nothing that the answer could rest on",
+                    "answer")  # fmt: skip
+        return
+    last = equations[-1].result
+    given = value_of(answer)
+    shown = last.text + ("%" if last.percent else "")
+    equal = given == last.value if given is not None else same_answer(shown, answer)
+    if not equal and not same_answer(shown, answer) and not _cents(answer, last.value):
+        reason = f"the answer is not the last computed result, {shown}"
+        yield Fault("answer", answer, reason, "answer", None, equations[-1].text)
+
+
+def _cents(answer: str, last: Rational) -> bool:
+    given = value_of(answer)
+    return "cent" in answer.lower() and given is not None and bool(given * 100 == last)
+
+
+def _unit(question: str, answer: str) -> Iterator[Fault]:
+    """A unit in the answer may not be one that the problem speaks of but does not ask for."""
+    asked = " ".join(_ASKED.findall(question)).lower()
+    words = [
+        w for w in _LETTERS.findall(answer.lower()) if w not in ("the", "is", "answer", "text")
+    ]
+    if not asked or not words or not re.search(r"\d", answer):
+        return
+    asked_stems = {_singular(w) for w in _LETTERS.findall(asked)}
+    dimensions = {UNITS[w][0] for w in _LETTERS.findall(asked) if w in UNITS and len(w) > 1}
+    told = {_singular(w) for w in _LETTERS.findall(question.lower())}
+    for word in words:
+        if _singular(word) in asked_stems:
+            return
+        dimension = UNITS[word][0] if word in UNITS else None
+        if dimension in ("dollar", "euro") and _CURRENCY_CUE.search(asked):
+            return
+        clash = bool(dimension and dimensions and dimension not in dimensions)
+        if clash or (_singular(word) in told and _COUNTED.search(asked)):
+            what = " ".join(asked.split())
+            reason = f"the unit {word!r} is not what the problem asks for: {what!r}"
+            yield Fault("unit", answer, reason, "answer", None, what)
+            return
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "xes", "sses", "oes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

@@ -1,0 +1,176 @@
+"""Grading rows: what a row may hold, the shape that comes back, and novelty in file order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from graders.config import GradersConfig
+from graders.errors import GraderConfigError, IndexUnavailableError
+from graders.novelty import Fingerprint, MemoryIndex, Neighbour
+from graders.row_grader import RowGrader, grade_rows
+from graders.rows import ParsedText, candidate_from_row, graders_for
+
+TEXTS = [
+    "The Danube rises in the Black Forest and flows east through ten countries to the sea.",
+    "Copper is a soft metal that conducts heat and electricity better than almost any other.",
+    "Saturn has bright rings made of ice and rock, and more moons than any other planet.",
+]
+
+
+@dataclass(frozen=True)
+class Parts:
+    fields: Mapping[str, str]
+    body: str
+    question: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A recipe whose texts read `Note: …`."""
+
+    graders: tuple[str, ...] = ("form", "novelty")
+    novelty_field: str = "note"
+
+    def parse(self, text: str) -> ParsedText:
+        if not text.startswith("Note: "):
+            raise ValueError("a note begins with 'Note:'")
+        return Parts({"note": text[6:]}, text[6:])
+
+
+def row(n: int, text: str, **fields: Any) -> dict[str, Any]:
+    return {"id": f"r{n}", "text": text, **fields}
+
+
+async def grade(rows: list[dict[str, Any]], batch_size: int = 2, **options: Any) -> list[Any]:
+    grader = RowGrader(GradersConfig(), **options)
+    try:
+        return [result async for result in grade_rows(rows, grader, batch_size)]
+    finally:
+        await grader.aclose()
+
+
+@pytest.mark.parametrize(
+    ("bad", "names"),
+    [
+        ({"text": "x"}, "'id'"),
+        ({"id": True, "text": "x"}, "'id'"),
+        ({"id": "a"}, "'text'"),
+        ({"id": "a", "text": 7}, "'text'"),
+        ({"id": "a", "text": "x", "source": ["y"]}, "'source'"),
+        ({"id": "a", "text": "x", "gold": []}, "'gold'"),
+        ({"id": "a", "text": "x", "sauce": "y"}, "'sauce'"),
+        (["a", "x"], "not an object"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_field(bad: Any, names: str) -> None:
+    with pytest.raises(GraderConfigError, match=rf"^row 5: .*{names}"):
+        candidate_from_row(bad, 4)
+
+
+async def test_an_unknown_recipe_is_named_with_those_that_exist() -> None:
+    with pytest.raises(GraderConfigError, match=r"row 1: unknown recipe .poem.*note"):
+        await grade([row(0, TEXTS[0], recipe="poem")], recipes={"note": Note()})
+
+
+def test_the_default_graders_follow_from_what_the_row_holds() -> None:
+    def chosen(**fields: Any) -> tuple[str, ...]:
+        return graders_for(candidate_from_row(row(0, "x", **fields), 0))
+
+    assert chosen() == ("form", "novelty")
+    assert chosen(source="a fact", metadata={"any": 1}) == ("form", "consistency", "novelty")
+    assert chosen(gold=12) == chosen(question="q?") == ("form", "answers", "novelty")
+    assert chosen(source=" ", gold=None) == ("form", "novelty")
+
+
+def test_a_recipe_narrows_the_default_but_a_gold_answer_always_counts() -> None:
+    candidate = candidate_from_row(row(0, "Note: x", source="s", gold="1"), 0)
+    assert graders_for(candidate, Note()) == ("form", "answers", "novelty")
+
+
+async def test_results_come_in_order_with_the_documented_shape() -> None:
+    rows = [row(0, TEXTS[0]), row(1, ""), row(2, TEXTS[1]), row(3, TEXTS[2])]
+    results = await grade(rows)
+    assert [result["id"] for result in results] == ["r0", "r1", "r2", "r3"]
+    assert [result["verdict"] for result in results] == [
+        "accepted", "rejected", "accepted", "accepted"
+    ]  # fmt: skip
+    assert all(list(r) == ["id", "verdict", "grades", "reasons"] for r in results)
+    assert results[1]["reasons"] == ["form: the text is empty"]
+    assert [g["grader"] for g in results[1]["grades"]] == ["form"]
+    first = results[0]["grades"][0]
+    assert first == {"grader": "form", "score": 1.0, "passed": True, "evidence": []}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 50])
+async def test_a_row_that_repeats_an_accepted_one_is_not_new(batch_size: int) -> None:
+    rows = [row(0, TEXTS[0]), row(1, TEXTS[1]), row(2, TEXTS[0].upper())]
+    results = await grade(rows, batch_size)
+    assert [result["verdict"] for result in results] == ["accepted", "accepted", "rejected"]
+    assert results[2]["reasons"] == ["novelty: 100% alike to r0"]
+
+
+async def test_a_rejected_row_does_not_count_as_admitted() -> None:
+    rows = [row(0, "  "), row(1, TEXTS[0] + "\ufffd"), row(2, TEXTS[0])]
+    assert [r["verdict"] for r in await grade(rows)] == ["rejected", "rejected", "accepted"]
+
+
+async def test_a_protected_text_is_refused_even_inside_a_longer_one() -> None:
+    (result,) = await grade([row(0, f"{TEXTS[1]} {TEXTS[0]} {TEXTS[2]}")], protect=[TEXTS[0]])
+    assert result["verdict"] == "rejected"
+    evidence = result["grades"][-1]["evidence"][0]
+    assert "protected:0" in evidence["reason"]
+    assert evidence["quote"] == TEXTS[0].rstrip(".")
+
+
+async def test_a_named_grader_that_the_row_cannot_support_leaves_it_ungraded() -> None:
+    results = await grade([row(0, TEXTS[0])], graders=["consistency", "form", "answers"])
+    assert results[0]["verdict"] == "rejected"
+    assert [(g["grader"], g["score"], g["passed"]) for g in results[0]["grades"]] == [
+        ("consistency", None, None), ("form", 1.0, True), ("answers", None, None)
+    ]  # fmt: skip
+    assert results[0]["reasons"][0] == "consistency: there is no source to hold the text against"
+
+
+async def test_only_the_named_graders_speak() -> None:
+    (result,) = await grade([row(0, "", source="s")], graders=["novelty"])
+    assert [g["grader"] for g in result["grades"]] == ["novelty"]
+
+
+def test_an_unknown_or_empty_selection_is_refused() -> None:
+    with pytest.raises(GraderConfigError, match="unknown grader 'forms'"):
+        RowGrader(GradersConfig(), graders=["forms"])
+    with pytest.raises(GraderConfigError, match="no grader is named"):
+        RowGrader(GradersConfig(), graders=[])
+
+
+async def test_a_recipe_parses_the_row_and_says_which_part_must_be_new() -> None:
+    rows = [
+        row(0, "Note: " + TEXTS[0], recipe="note"),
+        row(1, "Nota: " + TEXTS[1], recipe="note"),
+        row(2, "Note: " + TEXTS[0], recipe="note"),
+    ]
+    results = await grade(rows, recipes={"note": Note()})
+    assert results[1]["reasons"] == ["form: a note begins with 'Note:'"]
+    evidence = results[2]["grades"][-1]["evidence"][0]
+    assert rows[2]["text"][evidence["start"] : evidence["end"]] == evidence["quote"]
+    assert evidence["start"] == 6
+
+
+async def test_an_index_that_cannot_serve_leaves_novelty_ungraded() -> None:
+    class Damaged(MemoryIndex):
+        def nearest(self, text: str, fp: Fingerprint) -> Neighbour | None:
+            raise IndexUnavailableError("damaged")
+
+    (result,) = await grade([row(0, TEXTS[0])], index=Damaged())
+    assert result["reasons"] == ["novelty: damaged"]
+    assert result["grades"][-1]["score"] is None
+
+
+async def test_thresholds_can_be_overridden() -> None:
+    near = TEXTS[0].replace("ten", "some")
+    rows = [row(0, TEXTS[0]), row(1, near)]
+    assert (await grade(rows))[1]["verdict"] == "rejected"
+    assert (await grade(rows, thresholds={"novelty": 0.05}))[1]["verdict"] == "accepted"
