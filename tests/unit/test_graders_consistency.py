@@ -1,0 +1,173 @@
+"""What a source does not say is found, with the words and the line that decide."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from graders.base import Completion
+from graders.config import ConsistencyConfig
+from graders.consistency import ConsistencyGrader
+from graders.types import Candidate, Grade, Source
+
+SHEET = (
+    "Name: Helium\nKind: chemical element\nSymbol: He\nAtomic number: 2\n"
+    "Year of discovery: 1868\nDiscovered by: Pierre Janssen\nCountry of discovery: India\n"
+    "Melting point: 1898 degrees Celsius\nLength: 4.5 km\nMain use: party balloons"
+)
+PROSE = (
+    "The Danube is a river in Europe. It does not pass through Spain. It rises in Germany and "
+    "is 2,850 kilometres long. The first bridge was opened on 1856-03-27. Forty ships use it."
+)
+
+
+def candidate(text: str, source: str | None = SHEET, body: str | None = None) -> Candidate:
+    given = None if source is None else Source("s", source)
+    return Candidate("b", 0, "essay", text, body or text, given)
+
+
+async def grade(text: str, source: str | None = SHEET) -> Grade:
+    return (await ConsistencyGrader().grade([candidate(text, source)]))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Helium was discovered in 1868 by Pierre Janssen.",
+        "Janssen discovered the element in the 19th century, in the 1860s.",
+        "Its chemical symbol is He.",
+        "Helium's atomic number is two.",
+        "Helium melts at 1,898 degrees Celsius.",
+        "It stretches over 4500 metres.",
+        "All of this makes Helium worth knowing.",
+        "Nobody knew of Helium before 1868.",
+        "Scientists working in India were the first to find it.",
+        "One of its uses is in balloons.",
+    ],
+)
+async def test_what_the_sheet_says_is_supported_however_it_is_put(text: str) -> None:
+    result = await grade(text)
+    assert result.score == 1.0, result.evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "reason"),
+    [
+        ("Helium was discovered in 1869.", "1869", "1869 does not occur in the source"),
+        ("Helium was discovered in 1898.", "1898", "Melting point: 1898"),
+        ("Helium has the symbol Fe.", "Fe", "Fe does not occur"),
+        ("Marie Curie discovered Helium.", "Marie Curie", "does not occur"),
+        ("Neon has the symbol He.", "Neon", "Neon does not occur"),
+        ("Helium melts at 1898 km.", "1898", "unit"),
+        ("Its atomic number is not 2.", "not", "Atomic number: 2"),
+        ("Its main use is in rocket fuel.", "in rocket fuel", "Main use: party balloons"),
+        ("Two and two: 2 + 2 = 5.", "2 + 2 = 5", "comes to 4"),
+        ("It holds twenty-three parts.", "twenty-three", "does not occur"),
+    ],
+)
+async def test_what_the_sheet_does_not_say_is_quoted_with_a_reason(
+    text: str, quote: str, reason: str
+) -> None:
+    result = await grade(text)
+    first = result.evidence[0]
+    assert result.score == 0.0
+    assert (first.quote, first.supports) == (quote, False)
+    assert reason in first.reason
+    assert first.start is not None
+    assert text[first.start : first.end] == quote
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("The Danube is 2850 km long.", 1.0),
+        ("The Danube is 2950 km long.", 0.0),
+        ("The bridge was opened on March 27, 1856.", 1.0),
+        ("The Danube rises in Germany.", 1.0),
+        ("The Danube rises in Austria.", 0.0),
+        ("The river does pass through Spain.", 0.0),
+        ("40 ships use the river.", 1.0),
+        ("Wide plains border the water.", 1.0),
+    ],
+)
+async def test_plain_prose_grounds_claims_too(text: str, score: float) -> None:
+    result = await grade(text, PROSE)
+    assert result.score == score, result.evidence
+
+
+async def test_evidence_names_the_line_of_the_source_by_its_offsets() -> None:
+    evidence = (await grade("Helium was discovered in 1898.")).evidence[0]
+    assert evidence.source_start is not None
+    assert SHEET[evidence.source_start : evidence.source_end] == evidence.against
+
+
+async def test_the_score_is_the_share_of_supported_claims() -> None:
+    result = await grade("Its symbol is He. Its symbol is Fe.")
+    assert result.score == 0.5
+
+
+async def test_offsets_count_from_the_start_of_the_whole_text() -> None:
+    text = "Thesis: Helium is light.\nEssay: It was found in 1777."
+    grader = ConsistencyGrader()
+    result = (await grader.grade([candidate(text, body=text[8:])]))[0]
+    wrong = result.evidence[0]
+    assert wrong.start is not None
+    assert text[wrong.start : wrong.end] == "1777"
+
+
+async def test_numbers_that_the_text_computes_soundly_are_supported() -> None:
+    source = "Problem: Ann has 24 pears and buys 18 more. How many has she?"
+    text = "Tutor: Add them: 24 + 18 = 42.\nTutor: So she has 42 pears."
+    assert (await grade(text, source)).score == 1.0
+    assert (await grade(text.replace("42", "43"), source)).score == 0.0
+
+
+async def test_a_question_about_something_else_counts_against_the_text() -> None:
+    text = "Student: What is the symbol of Neon?\nTutor: Its symbol is He."
+    assert (await grade(text)).score == 0.5
+
+
+async def test_without_source_or_claim_there_is_no_score() -> None:
+    assert (await grade("Iron rusts.", None)).score is None
+    assert (await grade("Good question.")).ungraded == "no checkable claim"
+
+
+class Oracle:
+    """A model that says yes unless the claim holds a word it doubts."""
+
+    def __init__(self, doubt: str = "\0", reply: str | None = None) -> None:
+        self.doubt, self.reply, self.calls = doubt, reply, list[Sequence[str]]()
+
+    async def __call__(
+        self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
+    ) -> list[Completion]:
+        self.calls.append(prompts)
+        return [Completion(self.reply or self.say(prompt)) for prompt in prompts]
+
+    def say(self, prompt: str) -> str:
+        holds = self.doubt not in prompt.rpartition("Claim: ")[2]
+        return f"Quote: Symbol: He\nAnswer: {'yes' if holds else 'no'}"
+
+
+async def test_the_model_is_asked_once_and_only_about_claims_that_still_stand() -> None:
+    oracle = Oracle(doubt="poison")
+    grader = ConsistencyGrader(ConsistencyConfig(), oracle)
+    texts = ["It is a poison. It is a gas.", "It was found in 1777."]
+    grades = await grader.grade([candidate(text) for text in texts])
+    assert [len(prompts) for prompts in oracle.calls] == [2]
+    assert [grade.score for grade in grades] == [0.5, 0.0]
+    doubted = grades[0].evidence[0]
+    assert (doubted.quote, doubted.against) == ("It is a poison.", "Symbol: He")
+    assert doubted.source_start == SHEET.index("Symbol: He")
+
+
+async def test_a_model_that_gives_no_verdict_leaves_the_text_ungraded() -> None:
+    grader = ConsistencyGrader(ConsistencyConfig(), Oracle(reply="perhaps"))
+    result = (await grader.grade([candidate("It is a gas.")]))[0]
+    assert result.score is None
+    assert "no opinion" in (result.ungraded or "")
+
+
+async def test_with_judge_off_the_model_is_not_asked() -> None:
+    oracle = Oracle()
+    await ConsistencyGrader(ConsistencyConfig(judge=False), oracle).grade([candidate("A gas.")])
+    assert oracle.calls == []
