@@ -22,7 +22,7 @@ def load_recipe_file(path: Path) -> Recipe:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:  # noqa: BLE001 - a user's file may raise anything
+    except Exception as exc:
         raise RecipeError(f"{path} can't be loaded: {exc!r}") from exc
     recipe = getattr(module, "RECIPE", None)
     if not isinstance(recipe, Recipe):

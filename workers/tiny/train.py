@@ -5,7 +5,6 @@ state file beside the checkpoint.
 """
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -161,7 +160,10 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 @torch.no_grad()
 def held_out_loss(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, config: TrainConfig, rows: int = 256
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    config: TrainConfig,
+    rows: int = 256,
 ) -> dict[str, float]:
     """Loss in nats per reply token on held-out rows, per task."""
     by_task: dict[str, list[Example]] = {}

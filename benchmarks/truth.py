@@ -1,0 +1,215 @@
+"""How many samples are wrong before the gate and after it, against truth no grader sees.
+
+Every candidate that the model writes is kept and judged twice: by the gate, and by an oracle that
+knows what the source was rendered from. Run: python -m benchmarks.truth --help
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import RESULTS, describe_environment
+from graders.config import GradersConfig
+from graders.novelty import MemoryIndex, fingerprint, novelty_grade
+from graders.panel import Panel
+from graders.registry import build_gate, build_graders
+from workers.engines.config import TransformersConfig
+from workers.engines.registry import build_engine
+from workers.producer import LocalProducer, engine_complete
+from workers.recipes import SHIPPED
+from workers.tiny.corpus.truth import KnownSource, Truth, judge, known_sources
+from workers.types import Draw, Produced
+
+AIMS = {"problem_set": 0.01, "essay": 0.03, "dialogue": 0.03}
+KEPT_AIM = 0.80
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One candidate with the gate's opinion and the oracle's."""
+
+    produced: Produced
+    truth: Truth
+    passed: bool
+
+
+def wilson(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """95% interval of a share (Wilson 1927)."""
+    if trials == 0:
+        return 0.0, 1.0
+    share, spread = hits / trials, z * z / trials
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def share(hits: int, trials: int) -> dict[str, float | int]:
+    """A share with its counts and its interval."""
+    low, high = wilson(hits, trials)
+    rate = hits / trials if trials else math.nan
+    return {"share": rate, "hits": hits, "of": trials, "low": low, "high": high}
+
+
+async def make_cases(recipe_name: str, model: str, count: int, seed: int) -> list[Case]:
+    """Generate and grade `count` candidates, each from its own held-out source."""
+    recipe, config = SHIPPED[recipe_name], GradersConfig()
+    engine = build_engine(TransformersConfig(model=model))
+    names = [name for name in recipe.graders if name != "novelty"]
+    panel = Panel(build_graders(config, names, engine_complete(engine)), build_gate(config, names))
+    producer = LocalProducer(engine, recipe, panel, f"truth-{recipe_name}")
+    items = known_sources(recipe_name, count, seed)
+    slots = asyncio.Semaphore(producer.concurrency * 2)
+
+    async def make(seq: int, item: KnownSource) -> Case:
+        async with slots:
+            produced = await producer.produce(Draw(seq, item.source, seed * 1_000_003 + seq))
+        if produced.candidate is None or produced.verdict is None:
+            raise SystemExit(f"candidate {seq} failed: {produced.error}")
+        truth = judge(recipe_name, item, produced.candidate.text)
+        return Case(produced, truth, produced.verdict.accepted)
+
+    await producer.start()
+    try:
+        return await asyncio.gather(*(make(seq, item) for seq, item in enumerate(items)))
+    finally:
+        await producer.aclose()
+
+
+def count_near_duplicates(recipe_name: str, cases: Sequence[Case]) -> int:
+    """How many passing candidates admission would refuse as near-duplicates; not part of truth."""
+    index, threshold = MemoryIndex(), GradersConfig().novelty.threshold
+    refused = 0
+    for case in cases:
+        candidate = case.produced.candidate
+        if not case.passed or candidate is None:
+            continue
+        text = candidate.fields[SHIPPED[recipe_name].novelty_field]
+        print_ = fingerprint(text)
+        grade = novelty_grade(index.nearest(text, print_), text)
+        if grade.score is not None and grade.score < threshold:
+            refused += 1
+        else:
+            index.add(str(candidate.seq), text, print_)
+    return refused
+
+
+def summarise(recipe_name: str, cases: Sequence[Case], seconds: float) -> dict[str, Any]:
+    """The shares that the README quotes, and who threw out what."""
+    wrong = [case for case in cases if case.truth.wrong]
+    good = [case for case in cases if not case.truth.wrong]
+    passed = [case for case in cases if case.passed]
+    caught: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    for case in cases:
+        verdict = case.produced.verdict
+        names = {failure.grader for failure in verdict.failures} if verdict else set()
+        (caught if case.truth.wrong else lost).update(names)
+    candidates = [case.produced.candidate for case in cases if case.produced.candidate]
+    return {
+        "candidates": len(cases),
+        "wrong_before": share(len(wrong), len(cases)),
+        "wrong_after": share(sum(case.truth.wrong for case in passed), len(passed)),
+        "misstated_before": share(sum(case.truth.misstated for case in cases), len(cases)),
+        "misstated_after": share(sum(case.truth.misstated for case in passed), len(passed)),
+        "good_kept": share(sum(case.passed for case in good), len(good)),
+        "wrong_caught_by": dict(caught),
+        "good_lost_to": dict(lost),
+        "near_duplicates_among_passed": count_near_duplicates(recipe_name, cases),
+        "aim_wrong_after": AIMS[recipe_name],
+        "aim_good_kept": KEPT_AIM,
+        "completion_tokens": sum(candidate.completion_tokens for candidate in candidates),
+        "wall_seconds": seconds,
+        "leaks": [_leak(case) for case in passed if case.truth.wrong][:20],
+        "good_lost": [_leak(case) for case in good if not case.passed][:20],
+    }
+
+
+def _leak(case: Case) -> dict[str, Any]:
+    candidate, verdict = case.produced.candidate, case.produced.verdict
+    return {
+        "text": candidate.text if candidate else "",
+        "oracle": case.truth.reason,
+        "gate": [f"{f.grader}: {f.reason}" for f in verdict.failures] if verdict else [],
+    }
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """A Markdown table of before and after."""
+
+    def cell(value: dict[str, float]) -> str:
+        interval = f"{100 * value['low']:.1f}-{100 * value['high']:.1f}"
+        return f"{100 * value['share']:.1f}% ({interval})"
+
+    lines = [
+        "| recipe | candidates | wrong before the gate | wrong after it | good ones kept |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in results.items():
+        cells = (cell(row[key]) for key in ("wrong_before", "wrong_after", "good_kept"))
+        lines.append(f"| `{name}` | {row['candidates']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
+    """Bars of the wrong share before and after, with intervals and the aims."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), width_ratios=(2, 1))
+    for place, (name, row) in enumerate(results.items()):
+        for offset, key, colour in (
+            (-0.2, "wrong_before", "#c0504d"),
+            (0.2, "wrong_after", "#4f81bd"),
+        ):
+            value = row[key]
+            height = 100 * value["share"]
+            error = [[height - 100 * value["low"]], [100 * value["high"] - height]]
+            left.bar(place + offset, height, 0.38, color=colour, yerr=error, capsize=3)
+            left.text(place + offset, height + 1.5, f"{height:.1f}%", ha="left", fontsize=8)
+        left.plot([place, place + 0.4], [100 * row["aim_wrong_after"]] * 2, color="black", lw=1)
+        kept = row["good_kept"]
+        error = [[100 * (kept["share"] - kept["low"])], [100 * (kept["high"] - kept["share"])]]
+        right.bar(place, 100 * kept["share"], 0.6, color="#9bbb59", yerr=error, capsize=3)
+    left.set_title("wrong samples: before (red), after the gate (blue), aim (line)", fontsize=9)
+    right.set_title("good samples kept (aim: above the line)", fontsize=9)
+    right.axhline(100 * KEPT_AIM, color="black", lw=1)
+    for axes in (left, right):
+        axes.set_xticks(range(len(results)), list(results))
+        axes.set_ylabel("%")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="winnow-tiny", help="name, path or hub id")
+    parser.add_argument("--count", type=int, default=1000, help="candidates per recipe")
+    parser.add_argument("--recipes", nargs="+", default=list(AIMS), choices=list(AIMS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for json, md and png")
+    arguments = parser.parse_args()
+    results = {}
+    for name in arguments.recipes:
+        began = time.perf_counter()
+        cases = asyncio.run(make_cases(name, arguments.model, arguments.count, arguments.seed))
+        results[name] = summarise(name, cases, time.perf_counter() - began)
+        print(table({name: results[name]}), flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    report = {"environment": describe_environment(), "seed": arguments.seed, "recipes": results}
+    (arguments.out / "truth.json").write_text(json.dumps(report, indent=1) + "\n")
+    (arguments.out / "truth.md").write_text(table(results))
+    plot(results, arguments.out / "truth.png")
+
+
+if __name__ == "__main__":
+    main()

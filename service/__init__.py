@@ -1,0 +1,1 @@
+"""The HTTP gateway, its client and the command line."""

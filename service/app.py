@@ -1,0 +1,76 @@
+"""Puts the gateway together. Importing this makes nothing; `create_app` loads no model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import TOO_LARGE, install
+from service.routes import batches, grade, health, models, samples
+from service.runner import BatchRunner
+from service.settings import Settings
+
+DESCRIPTION = (
+    "Ask for N samples: get N that passed, an account of every one that did not. "
+    "Errors are RFC 9457 problem details with a `hint`."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway for these settings; its lifespan opens the store and resumes what was left."""
+    app = FastAPI(title="Winnow", version=_version(), description=DESCRIPTION, lifespan=_lifespan)
+    app.state.settings = settings
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    install(app)
+    for routes in (batches, samples, grade, models, health):
+        app.include_router(routes.router)
+    app.add_api_route("/", _root, include_in_schema=False)
+    return app
+
+
+class BodyLimit:
+    """Refuses bodies above `most` bytes with 413, before they are held in memory."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what arrives; the length that a client declares is not relied upon."""
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most:
+                raise HTTPException(TOO_LARGE, f"the body is above {self._most} bytes")
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    runner = BatchRunner(app.state.settings)
+    app.state.runner = runner
+    await runner.start()
+    try:
+        yield
+    finally:
+        await runner.aclose()
+
+
+async def _root() -> RedirectResponse:
+    return RedirectResponse("/docs")
+
+
+def _version() -> str:
+    try:
+        return version("winnow")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,42 @@
+"""The command line: `winnow VERB`. Heavy imports wait inside the verbs, so `--help` is instant.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 fewer samples than asked for, 130 interrupted.
+"""
+
+import sys
+
+import typer
+
+from service.commands import demo, generate, grade, serve, train_tiny
+
+app = typer.Typer(
+    name="winnow",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Synthetic data with a hallucination gate: ask for N samples, get N that passed, and an "
+        "account of every one that did not.\n\n"
+        "Begin with [bold]winnow demo[/bold]; then "
+        "[bold]winnow generate --recipe essay --count 10 --sources sheets.jsonl[/bold]."
+    ),
+)
+app.command("demo")(demo.demo)
+app.command("generate")(generate.generate)
+app.command("grade")(grade.grade)
+app.command("serve")(serve.serve)
+app.command("train-tiny")(train_tiny.train_tiny)
+
+
+def main() -> None:
+    """Run the command line; the errors that a user can mend become one line and exit code 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The engines of a gateway: each loaded once, at its first use, and shared by every batch."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from workers.engines.base import Engine
+from workers.engines.config import EngineConfig
+from workers.engines.registry import build_engine
+from workers.errors import EngineUnavailableError
+
+logger = logging.getLogger(__name__)
+
+
+class EnginePool:
+    """Hands out started engines by the names of the configuration.
+
+    A load that failed is tried anew at the next call: what was broken may have been mended.
+    """
+
+    def __init__(self, configs: Mapping[str, EngineConfig]) -> None:
+        self.configs = configs
+        self._loads: dict[str, asyncio.Task[Engine]] = {}
+
+    async def get(self, name: str) -> Engine:
+        """The engine, ready to generate. Raises EngineUnavailableError, saying what is broken.
+
+        A caller that is cancelled does not spoil the load for others.
+        """
+        load = self._loads.get(name)
+        if load is None or (load.done() and (load.cancelled() or load.exception())):
+            load = asyncio.create_task(self._load(name), name=f"load {name}")
+            load.add_done_callback(_retrieve)
+            self._loads[name] = load
+        return await asyncio.shield(load)
+
+    def loaded(self, name: str) -> bool:
+        """Whether `get` would answer at once."""
+        load = self._loads.get(name)
+        return bool(load and load.done() and not load.cancelled() and not load.exception())
+
+    async def aclose(self) -> None:
+        """Stop loads under way and close the engines."""
+        for name, load in self._loads.items():
+            load.cancel()
+            await asyncio.wait([load])
+            if self.loaded(name):
+                await load.result().aclose()
+        self._loads.clear()
+
+    async def _load(self, name: str) -> Engine:
+        engine = await asyncio.to_thread(build_engine, self.configs[name])
+        try:
+            await engine.start()
+        except (OSError, RuntimeError, ValueError) as exc:
+            raise EngineUnavailableError(f"{name} can't be loaded: {exc}") from exc
+        logger.info("loaded %s", name)
+        return engine
+
+
+def _retrieve(load: asyncio.Task[Engine]) -> None:
+    """Whoever asked may be gone; the failure is logged and never 'never retrieved'."""
+    if not load.cancelled() and (error := load.exception()):
+        logger.error("%s failed: %s", load.get_name(), error)

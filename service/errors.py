@@ -1,0 +1,233 @@
+"""What goes wrong and how it is told: one table from exception to status, RFC 9457 bodies.
+
+Every refusal says in `detail` what is wrong and in `hint` what to do about it.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from graders.errors import GraderConfigError, GraderError, IndexUnavailableError
+from workers.errors import (
+    BatchBusyError,
+    BatchNotFoundError,
+    EngineError,
+    EngineUnavailableError,
+    ExportError,
+    IdempotencyConflictError,
+    PromptTooLongError,
+    RecipeError,
+    SpecError,
+    StoreError,
+    StoreFullError,
+)
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row of the table. `kind` becomes the problem's `type`."""
+
+    status: HTTPStatus
+    kind: str
+    title: str
+    hint: str
+
+
+class RequestError(SpecError):
+    """A field of the request can't be served as given. Names the field, as `sources[3]`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: {message}")
+
+
+class NotAcceptableError(Exception):
+    """The representation asked for by `Accept` can't be made here."""
+
+
+UNPROCESSABLE = HTTPStatus(422)
+TOO_LARGE = HTTPStatus(413)
+
+TABLE: dict[type[Exception], Problem] = {
+    RequestError: Problem(
+        UNPROCESSABLE, "invalid-request", "the request can't be served", "change the field named"
+    ),
+    SpecError: Problem(
+        UNPROCESSABLE, "invalid-request", "the request can't be run", "change what is named"
+    ),
+    RecipeError: Problem(
+        UNPROCESSABLE, "recipe", "the recipe can't be used", "GET /v1/recipes lists those there are"
+    ),
+    GraderConfigError: Problem(
+        UNPROCESSABLE, "grader", "the grader can't be used", "GET /v1/graders lists those there are"
+    ),
+    PromptTooLongError: Problem(
+        UNPROCESSABLE, "too-long", "too long for the model", "shorten it, or name another model"
+    ),
+    BatchNotFoundError: Problem(
+        HTTPStatus.NOT_FOUND, "batch-not-found", "no such batch", "GET /v1/batches lists them"
+    ),
+    NotAcceptableError: Problem(
+        HTTPStatus.NOT_ACCEPTABLE,
+        "not-acceptable",
+        "the format can't be made here",
+        "install `winnow[data]` on the gateway, or ask for application/x-ndjson",
+    ),
+    IdempotencyConflictError: Problem(
+        HTTPStatus.CONFLICT,
+        "idempotency-conflict",
+        "the key was used for another request",
+        "send the first request unchanged, or take a new Idempotency-Key",
+    ),
+    BatchBusyError: Problem(
+        HTTPStatus.CONFLICT,
+        "batch-busy",
+        "another process runs this batch",
+        "ask that process, or wait until its lease runs out",
+    ),
+    EngineUnavailableError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "engine-unavailable",
+        "the model can't be loaded or reached",
+        "mend what the detail names and ask again; the gateway tries anew at each request",
+    ),
+    EngineError: Problem(
+        HTTPStatus.BAD_GATEWAY, "engine", "the model failed", "ask again; see the gateway's log"
+    ),
+    StoreFullError: Problem(
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        "store-full",
+        "no room left on the disk",
+        "make room and ask again; nothing that was admitted is lost",
+    ),
+    IndexUnavailableError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "index-unavailable",
+        "the novelty index can't serve",
+        "see the gateway's log",
+    ),
+    GraderError: Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "grader", "a grader failed", "see the gateway's log"
+    ),
+    ExportError: Problem(
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        "export",
+        "the file can't be written",
+        "ask for application/x-ndjson",
+    ),
+    StoreError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "store-unavailable",
+        "the database refused",
+        "check `database_url`; what was admitted is safe",
+    ),
+}
+
+HINTS = {
+    HTTPStatus.NOT_FOUND: "GET /docs lists the addresses there are",
+    HTTPStatus.METHOD_NOT_ALLOWED: "GET /docs lists the methods there are",
+    TOO_LARGE: "send fewer or shorter sources, or raise `max_body_bytes`",
+    HTTPStatus.BAD_REQUEST: "send a JSON object encoded as UTF-8",
+}
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The row of the nearest class in the error's ancestry."""
+    return next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem body."""
+    for kind in TABLE:
+        app.add_exception_handler(kind, _on_known)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unknown)
+
+
+def _respond(
+    request: Request, problem: Problem, detail: str, headers: Any = None, **extra: Any
+) -> Response:
+    body = {
+        "type": f"urn:winnow:problem:{problem.kind}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": request.url.path,
+        "hint": problem.hint,
+        **extra,
+    }
+    # What a client sent may hold lone surrogates, which json escapes and orjson refuses.
+    return Response(json.dumps(body), problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _on_known(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem is None:
+        return await _on_unknown(request, error)
+    extra = {"field": error.field} if isinstance(error, RequestError) else {}
+    if problem.status >= 500:
+        logger.error("%s %s: %s", request.method, request.url.path, error)
+    return _respond(request, problem, str(error) or problem.title, **extra)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        reason = found[0].get("ctx", {}).get("error", "")
+        problem = Problem(
+            HTTPStatus.BAD_REQUEST, "bad-json", "the body is not JSON", HINTS[HTTPStatus(400)]
+        )
+        return _respond(request, problem, f"the body is not JSON: {reason}")
+    fields = [{"field": _field(item["loc"]), "message": _message(item)} for item in found]
+    detail = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
+    return _respond(request, TABLE[RequestError], detail, field=fields[0]["field"], errors=fields)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    detail = str(error.detail)
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        detail = f"the body is not UTF-8: {error.__cause__}"
+    hint = HINTS.get(status, "see /docs")
+    kind = status.phrase.lower().replace(" ", "-")
+    return _respond(request, Problem(status, kind, status.phrase, hint), detail, error.headers)
+
+
+async def _on_unknown(request: Request, error: Exception) -> Response:
+    logger.exception("%s %s", request.method, request.url.path, exc_info=error)
+    problem = Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal",
+        "the gateway failed",
+        "this is a bug: report it with the gateway's log; what was admitted is safe",
+    )
+    return _respond(request, problem, f"{type(error).__name__} while serving the request")
+
+
+def _field(location: Sequence[int | str]) -> str:
+    """("body", "sources", 3, "text") as `sources[3].text`; pydantic's union branches left out."""
+    name = ""
+    for part in location[1:] or location:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif part.isidentifier() and part not in {"str", "int"} and part[:1].islower():
+            name += f".{part}" if name else part
+    return name or str(location[0])
+
+
+def _message(item: dict[str, Any]) -> str:
+    return "no such field" if item["type"] == "extra_forbidden" else str(item["msg"])

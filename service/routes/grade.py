@@ -1,0 +1,63 @@
+"""Grades texts that you already have with the graders and the gate of the batches."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+
+from graders.base import Complete
+from graders.row_grader import RowGrader
+from service.deps import Runner
+from service.errors import RequestError
+from service.runner import BatchRunner
+from service.schemas import GradeBody, check_texts, model_name
+from workers.producer import engine_complete
+
+CHUNK = 256
+WITHOUT_MODEL = frozenset({"form", "novelty"})
+
+router = APIRouter(prefix="/v1", tags=["grade"])
+
+
+@router.post("/grade")
+async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
+    """Grade rows as `winnow grade` does; one result per row, in order.
+
+    For novelty, earlier accepted rows of the request count as admitted; the samples of batches
+    do not. `graders` selects; else what a row holds decides.
+    """
+    check_texts("protect", body.protect, runner.settings)
+    grader = RowGrader(
+        runner.settings.graders,
+        await _complete(body, runner),
+        graders=body.graders,
+        thresholds=body.gate.thresholds,
+        recipes=runner.recipes,
+        protect=(*runner.protect, *body.protect),
+    )
+    for index, row in enumerate(body.rows):
+        _check_encodable(index, row)
+        grader.read(row, index)
+    try:
+        graded: list[dict[str, Any]] = []
+        for start in range(0, len(body.rows), CHUNK):
+            graded += await grader.grade(body.rows[start : start + CHUNK], start)
+    finally:
+        await grader.aclose()
+    return {"object": "list", "data": graded}
+
+
+def _check_encodable(index: int, row: dict[str, Any]) -> None:
+    """JSON's escapes can spell what no UTF-8 holds; better refused here than in the answer."""
+    try:
+        orjson.dumps(row)
+    except TypeError as exc:
+        raise RequestError(f"rows[{index}]", f"can't be written as UTF-8 JSON: {exc}") from exc
+
+
+async def _complete(body: GradeBody, runner: BatchRunner) -> Complete | None:
+    """The model's opinion, where a grader may ask for it."""
+    model = model_name(body.model, runner.settings)
+    if body.graders is not None and WITHOUT_MODEL.issuperset(body.graders):
+        return None
+    return engine_complete(await runner.engines.get(model))

@@ -1,0 +1,210 @@
+"""Runs the batches of a gateway as tasks, some at a time, and picks up those that were left.
+
+What the store says is the truth: any number of runners may share one database, the lease on a
+batch decides which of them runs it, and one that dies leaves its batches to the others.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+
+from graders.errors import GraderError
+from service.assembly import assemble
+from service.changes import Changes
+from service.engines import EnginePool
+from service.metrics import Metrics
+from service.settings import Settings
+from service.sources import read_texts
+from workers.errors import BatchBusyError, WorkerError
+from workers.pipeline import run_batch
+from workers.recipes import SHIPPED, Recipe, load_recipe, load_recipe_file
+from workers.store import BatchRecord, SqlStore
+from workers.types import BatchSpec, LedgerRow, Progress
+
+logger = logging.getLogger(__name__)
+
+RESUME_SECONDS = 2.0
+"""How often to look for batches that nobody runs."""
+RETRY_SECONDS = 15.0
+"""How long a batch that stopped for want of something (a model, room on the disk) is left alone."""
+
+
+@dataclass(eq=False)
+class _Run:
+    """One batch that this process runs or is about to run."""
+
+    batch_id: str
+    cancel: asyncio.Event = field(default_factory=asyncio.Event)
+    progress: Progress | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class BatchRunner:
+    """Owns the store, the engines and the tasks. Start it within the event loop that serves."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.recipes: dict[str, Recipe] = dict(SHIPPED)
+        self.engines = EnginePool(settings.models)
+        self.changes = Changes()
+        self.metrics = Metrics(lambda: self._running)
+        self.store: SqlStore
+        self.closing = False
+        self.protect: tuple[str, ...] = ()
+        self._runs: dict[str, _Run] = {}
+        self._not_before: dict[str, float] = {}
+        self._running = 0
+        self._turn = asyncio.Condition()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the store, read the files that the configuration names, resume what was left.
+
+        Raises StoreError, RecipeError and InputError.
+        """
+        for path in self.settings.recipe_files:
+            recipe = load_recipe_file(path)
+            self.recipes[recipe.name] = recipe
+        self.protect = read_texts(self.settings.protect_files)
+        self.store = await asyncio.to_thread(SqlStore, self.settings.database_url)
+        self._in_background(self._resume_forever())
+
+    async def aclose(self) -> None:
+        """Release every lease, leaving the batches resumable; end all streams; unload models."""
+        if self.closing:
+            return
+        self.closing = True
+        tasks = [run.task for run in self._runs.values() if run.task] + list(self._background)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self.changes.announce_all()
+        await self.engines.aclose()
+        await asyncio.to_thread(self.store.close)
+
+    async def submit(self, spec: BatchSpec, key: str | None = None) -> tuple[BatchRecord, bool]:
+        """Store a batch and start it; the flag is False when the key had made it before.
+
+        Raises EngineUnavailableError before anything is stored, IdempotencyConflictError and
+        StoreError.
+        """
+        await self.engines.get(spec.model)
+        record, created = await asyncio.to_thread(self.store.create_batch, spec, key)
+        if created:
+            self._launch(record.id)
+        return record, created
+
+    async def record(self, batch_id: str) -> BatchRecord:
+        """The batch as stored. Raises BatchNotFoundError."""
+        return await asyncio.to_thread(self.store.get_batch, batch_id)
+
+    async def cancel(self, batch_id: str) -> BatchRecord:
+        """Ask a batch to stop, whoever runs it; one that has ended is left as it is."""
+        record = await asyncio.to_thread(self.store.request_cancel, batch_id)
+        run = self._runs.get(batch_id)
+        if run is not None:
+            run.cancel.set()
+            async with self._turn:
+                self._turn.notify_all()
+        self.changes.announce(batch_id)
+        return record
+
+    def cancel_soon(self, batch_id: str) -> None:
+        """Cancel without waiting for it; for clients that are gone."""
+
+        async def cancel() -> None:
+            with contextlib.suppress(WorkerError):
+                await self.cancel(batch_id)
+
+        self._in_background(cancel())
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _launch(self, batch_id: str) -> None:
+        if self.closing or batch_id in self._runs:
+            return
+        run = self._runs[batch_id] = _Run(batch_id)
+        run.task = asyncio.create_task(self._execute(run), name=batch_id)
+
+    async def _resume_forever(self) -> None:
+        """Launch what nobody runs: left by a process that died, or by one short of something."""
+        while True:
+            try:
+                for record in await asyncio.to_thread(self.store.unfinished):
+                    if self._not_before.get(record.id, 0.0) <= time.monotonic():
+                        self._launch(record.id)
+            except WorkerError as exc:
+                logger.warning("can't look for batches to resume: %s", exc)
+            await asyncio.sleep(RESUME_SECONDS)
+
+    async def _execute(self, run: _Run) -> None:
+        """Run one batch when it is its turn. Whatever stops it, the ledger stays as it is."""
+        try:
+            async with self._turn:
+                await self._turn.wait_for(lambda: self._has_room() or run.cancel.is_set())
+                self._running += 1
+            try:
+                await self._run(run)
+            finally:
+                self._running -= 1
+                async with self._turn:
+                    self._turn.notify_all()
+        except BatchBusyError as exc:
+            logger.info("%s is left to another process: %s", run.batch_id, exc)
+        except (WorkerError, GraderError) as exc:
+            logger.error("%s stopped, to be resumed: %s", run.batch_id, exc)
+            self._not_before[run.batch_id] = time.monotonic() + RETRY_SECONDS
+        except Exception:
+            logger.exception("%s stopped, to be resumed", run.batch_id)
+            self._not_before[run.batch_id] = time.monotonic() + RETRY_SECONDS
+        else:
+            self._not_before.pop(run.batch_id, None)
+        finally:
+            del self._runs[run.batch_id]
+            self.changes.announce(run.batch_id)
+
+    def _has_room(self) -> bool:
+        return self._running < self.settings.max_running_batches
+
+    async def _run(self, run: _Run) -> None:
+        record = await self.record(run.batch_id)
+        spec = record.spec
+        work = assemble(
+            record.id,
+            spec,
+            load_recipe(spec.recipe, self.recipes),
+            await self.engines.get(spec.model),
+            self.settings.graders,
+            protect=self.protect,
+            time_limit=self.settings.candidate_timeout_seconds,
+        )
+
+        def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
+            if run.progress is not None:
+                self.metrics.observe(run.progress, progress)
+            run.progress = progress
+            self.changes.announce(record.id)
+
+        await work.panel.start()
+        try:
+            await run_batch(
+                record.id,
+                spec,
+                work.producer,
+                self.store,
+                gate=work.gate,
+                novelty_text=work.novelty_text,
+                protected=work.protected,
+                cancel=run.cancel,
+                on_progress=on_progress,
+                lease_seconds=self.settings.lease_seconds,
+            )
+        finally:
+            await work.panel.aclose()

@@ -1,0 +1,179 @@
+"""What travels over HTTP: request bodies, unknown fields refused, and how they become a BatchSpec.
+
+What they promise of a source: it is text, not empty, not above the limits; the message names
+its index.
+"""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from graders.config import Score
+from graders.types import Source
+from service.errors import RequestError
+from service.settings import Settings
+from workers.recipes import Recipe
+from workers.types import BatchSpec, Budget
+
+MAX_INTEGER = 2**63 - 1
+SYNCHRONOUS_COUNT = 50
+MAX_GRADE_ROWS = 10_000
+CANDIDATES_PER_SAMPLE, SPARE_CANDIDATES = 50, 200
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
+
+Value = TypeVar("Value")
+Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Label = Annotated[str, StringConstraints(max_length=512)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SourceBody(_Body):
+    """A text that grounds generation. Without an `id` its index serves."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    text: str
+
+
+class GateBody(_Body):
+    """The least score that passes, by grader, over the configured ones."""
+
+    thresholds: dict[str, Score] = {}
+
+
+class BudgetBody(_Body):
+    """When to stop short of `count`. `max_candidates` has a default, so that a batch ends."""
+
+    max_candidates: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    max_tokens: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+class BatchBody(_Body):
+    """One request for `count` samples that pass."""
+
+    recipe: str
+    count: int = Field(ge=1)
+    sources: list[str | SourceBody] = Field(min_length=1)
+    model: str | None = None
+    gate: GateBody = GateBody()
+    budget: BudgetBody = BudgetBody()
+    on_exhausted: Literal["return_partial", "fail"] = "return_partial"
+    seed: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    protect: list[str] = []
+    metadata: dict[Key, Label] = Field(default={}, max_length=16)
+
+
+class GradeBody(_Body):
+    """Texts to judge, as the rows of `winnow grade`; `graders` selects among those there are."""
+
+    rows: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_GRADE_ROWS)
+    graders: list[str] | None = Field(default=None, min_length=1)
+    gate: GateBody = GateBody()
+    protect: list[str] = []
+    model: str | None = None
+
+
+def to_spec(
+    body: BatchBody,
+    settings: Settings,
+    recipes: Mapping[str, Recipe],
+    *,
+    idempotency_key: str | None = None,
+) -> BatchSpec:
+    """The batch that was asked for. Raises RequestError, naming the field.
+
+    Without a seed one is drawn, from the idempotency key if there is one: the same request under
+    the same key is the same batch.
+    """
+    recipe = _known("recipe", body.recipe, recipes)
+    if body.count > settings.max_count:
+        raise RequestError("count", f"{body.count} is above this gateway's {settings.max_count}")
+    _check_graders(body.gate.thresholds, recipe)
+    check_texts("protect", body.protect, settings)
+    return BatchSpec(
+        recipe=body.recipe,
+        count=body.count,
+        sources=_sources(body.sources, settings),
+        model=model_name(body.model, settings),
+        seed=_seed(idempotency_key) if body.seed is None else body.seed,
+        budget=_budget(body),
+        thresholds=body.gate.thresholds,
+        protect=tuple(body.protect),
+        fail_on_shortfall=body.on_exhausted == "fail",
+        metadata=body.metadata,
+    )
+
+
+def model_name(asked: str | None, settings: Settings) -> str:
+    """The model to use. Raises RequestError, naming those there are."""
+    name = settings.model_name if asked is None else asked
+    _known("model", name, settings.models)
+    return name
+
+
+def check_texts(field: str, texts: Iterable[str], settings: Settings) -> None:
+    """Raise RequestError at the first text that is empty, too long, or not text."""
+    for index, text in enumerate(texts):
+        _check_text(f"{field}[{index}]", text, settings.max_source_chars)
+
+
+def _check_text(field: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise RequestError(field, f"{len(text)} characters; this gateway takes up to {limit}")
+    if not text.strip():
+        raise RequestError(field, "is empty; a text is needed")
+    alien = _NOT_TEXT.search(text)
+    if alien is not None:
+        place = f"U+{ord(alien[0]):04X} at character {alien.start()}"
+        raise RequestError(field, f"is binary, not text: {place}")
+
+
+def _sources(given: list[str | SourceBody], settings: Settings) -> tuple[Source, ...]:
+    if len(given) > settings.max_sources:
+        limit = settings.max_sources
+        raise RequestError("sources", f"{len(given)} of them; this gateway takes up to {limit}")
+    sources = []
+    places: dict[str, int] = {}
+    for index, item in enumerate(given):
+        body = SourceBody(text=item) if isinstance(item, str) else item
+        source = Source(body.id or str(index), body.text)
+        _check_text(f"sources[{index}]", source.text, settings.max_source_chars)
+        first = places.setdefault(source.id, index)
+        if first != index:
+            raise RequestError(
+                f"sources[{index}]", f"its id {source.id!r} is also that of sources[{first}]"
+            )
+        sources.append(source)
+    return tuple(sources)
+
+
+def _budget(body: BatchBody) -> Budget:
+    most = body.budget.max_candidates or CANDIDATES_PER_SAMPLE * body.count + SPARE_CANDIDATES
+    return Budget(most, body.budget.max_tokens, body.budget.max_seconds)
+
+
+def _known(field: str, name: str, known: Mapping[str, Value]) -> Value:
+    if name not in known:
+        raise RequestError(field, f"unknown {field} {name!r}; there are: {', '.join(known)}")
+    return known[name]
+
+
+def _check_graders(thresholds: Mapping[str, float], recipe: Recipe) -> None:
+    for name in thresholds:
+        if name not in recipe.graders:
+            used = ", ".join(recipe.graders)
+            raise RequestError(
+                "gate.thresholds", f"{name!r} is no grader of {recipe.name}; it uses: {used}"
+            )
+
+
+def _seed(key: str | None) -> int:
+    digest = hashlib.sha256((key or uuid.uuid4().hex).encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,120 @@
+"""The gateway's configuration: flags over environment over winnow.toml; unknown keys are errors."""
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from graders.config import GradersConfig
+from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
+
+ENV_PREFIX = "WINNOW_"
+CONFIG_VARIABLE = "WINNOW_CONFIG"
+DEFAULT_FILE = Path("winnow.toml")
+
+
+class ConfigurationError(Exception):
+    """The configuration can't be used; the message names the key and what is wrong with it."""
+
+
+def _shipped_models() -> dict[str, EngineConfig]:
+    return {TINY_MODEL: TransformersConfig()}
+
+
+class Settings(BaseSettings):
+    """Everything that the gateway and the command line can be told.
+
+    `models` maps a name that requests use to the engine that runs it; `default_model` is the first
+    of them unless named. Nested keys in the environment are joined by `__`
+    (`WINNOW_GRADERS__FORM__MIN_WORDS`). `lease_seconds` is how long the batches of a process that
+    died stay untouched.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    database_url: str = "sqlite:///winnow.db"
+    models: dict[str, EngineConfig] = Field(default_factory=_shipped_models, min_length=1)
+    default_model: str = ""
+    graders: GradersConfig = Field(default_factory=GradersConfig)
+    recipe_files: list[Path] = []
+    protect_files: list[Path] = []
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    max_count: PositiveInt = 100_000
+    max_source_chars: PositiveInt = 200_000
+    max_sources: PositiveInt = 100_000
+    max_body_bytes: PositiveInt = 64 * 1024 * 1024
+    max_running_batches: PositiveInt = 4
+    candidate_timeout_seconds: PositiveFloat = 300.0
+    lease_seconds: PositiveFloat = 10.0
+
+    @model_validator(mode="after")
+    def _default_model_exists(self) -> Self:
+        if self.default_model and self.default_model not in self.models:
+            known = ", ".join(self.models)
+            raise ValueError(f"default_model {self.default_model!r} is none of models: {known}")
+        return self
+
+    @property
+    def model_name(self) -> str:
+        """The model that serves requests which name none."""
+        return self.default_model or next(iter(self.models))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=_file())
+        return init_settings, env_settings, file
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read file and environment; a flag that is None was not given. Raises ConfigurationError."""
+    _refuse_unknown_variables()
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as exc:
+        raise ConfigurationError(_explain(exc)) from exc
+    except (SettingsError, OSError, ValueError) as exc:
+        raise ConfigurationError(f"the configuration can't be read: {exc}") from exc
+
+
+def _file() -> Path:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise ConfigurationError(f"{CONFIG_VARIABLE} names {named}, which is no file")
+    return Path(named) if named else DEFAULT_FILE
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings passes over variables that match no field; a typo would go unseen."""
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        name = variable.upper().removeprefix(ENV_PREFIX).split("__")[0]
+        if variable.upper().startswith(ENV_PREFIX) and name not in known | {"CONFIG"}:
+            raise ConfigurationError(f"environment: {variable} is no setting of winnow")
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "configuration"
+        unknown = item["type"] == "extra_forbidden"
+        lines.append(f"{key}: {'no such key' if unknown else item['msg']}")
+    return "; ".join(lines)

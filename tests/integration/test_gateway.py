@@ -1,0 +1,174 @@
+"""What the gateway promises over HTTP, with the scripted engine."""
+
+import asyncio
+import io
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from tests.integration.conftest import SHEETS, OpenGateway, fake
+
+Json = dict[str, Any]
+
+
+def request(**fields: Any) -> Json:
+    return {"recipe": "essay", "count": 4, "sources": SHEETS, **fields}
+
+
+async def finished(http: httpx.AsyncClient, batch_id: str) -> Json:
+    """The batch after its end, which the end of the follow stream marks."""
+    await http.get(f"/v1/batches/{batch_id}/samples", params={"follow": True})
+    return (await http.get(f"/v1/batches/{batch_id}")).json()
+
+
+def lines(response: httpx.Response) -> list[Json]:
+    assert response.status_code == 200, response.text
+    return [orjson.loads(line) for line in response.text.splitlines()]
+
+
+@pytest.mark.parametrize("recipe", ["essay", "problem_set", "dialogue"])
+async def test_a_batch_gets_exactly_what_was_asked_for_and_accounts_for_the_rest(
+    gateway: httpx.AsyncClient, recipe: str
+) -> None:
+    created = await gateway.post("/v1/batches", json=request(recipe=recipe, metadata={"a": "b"}))
+    assert created.status_code == 201
+    batch_id = created.json()["id"]
+    assert created.headers["location"] == f"/v1/batches/{batch_id}"
+    samples = lines(await gateway.get(f"/v1/batches/{batch_id}/samples?follow=true"))
+    batch = (await gateway.get(f"/v1/batches/{batch_id}")).json()
+    rejects = lines(await gateway.get(f"/v1/batches/{batch_id}/rejects"))
+    assert batch["status"] == "completed" and batch["stop_reason"] == "count_reached"
+    assert batch["metadata"] == {"a": "b"} and batch["certificate"] is None
+    counts = batch["request_counts"]
+    assert counts["total"] == counts["accepted"] == len(samples) == 4
+    assert len(rejects) == counts["rejected"] + counts["failed"]
+    seqs = [row["seq"] for row in samples]
+    assert seqs == sorted(seqs)
+    assert sorted(seqs + [row["seq"] for row in rejects]) == list(range(4 + len(rejects)))
+    assert all(grade["passed"] for row in samples for grade in row["grades"])
+    assert all(row["reasons"] or row["error"] for row in rejects)
+    assert batch["cost"]["per_accepted"]["candidates"] == (4 + len(rejects)) / 4
+
+
+async def test_samples_resume_after_a_seq_and_events_end_with_the_batch(
+    gateway: httpx.AsyncClient,
+) -> None:
+    batch_id = (await gateway.post("/v1/batches", json=request())).json()["id"]
+    events = (await gateway.get(f"/v1/batches/{batch_id}/events")).text
+    assert "event: progress" in events
+    assert orjson.loads(events.rsplit("data: ", 1)[1])["status"] == "completed"
+    rows = lines(await gateway.get(f"/v1/batches/{batch_id}/samples"))
+    path = f"/v1/batches/{batch_id}/samples?after={rows[1]['seq']}"
+    assert lines(await gateway.get(path)) == rows[2:]
+
+
+async def test_samples_come_as_parquet_by_accept(gateway: httpx.AsyncClient) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    batch_id = (await gateway.post("/v1/batches", json=request())).json()["id"]
+    await finished(gateway, batch_id)
+    path = f"/v1/batches/{batch_id}/samples"
+    response = await gateway.get(path, headers={"accept": "application/vnd.apache.parquet"})
+    table = parquet.read_table(io.BytesIO(response.content))
+    rows = lines(await gateway.get(path))
+    assert table.column("text").to_pylist() == [row["text"] for row in rows]
+
+
+async def test_a_few_samples_come_in_one_request(gateway: httpx.AsyncClient) -> None:
+    response = await gateway.post("/v1/samples", json=request(count=3))
+    assert len(lines(response)) == 3
+    batch = (await gateway.get(f"/v1/batches/{response.headers['winnow-batch']}")).json()
+    assert batch["status"] == "completed"
+
+
+async def test_own_texts_are_graded_in_order(gateway: httpx.AsyncClient) -> None:
+    rows = [
+        {"id": "right", "text": "The length of Aldra is 412 km.", "source": SHEETS[0]},
+        {"id": "wrong", "text": "The length of Aldra is 999 km.", "source": SHEETS[0]},
+        {"id": "again", "text": "The length of Aldra is 412 km.", "source": SHEETS[0]},
+    ]
+    graders = ["form", "consistency", "novelty"]
+    answer = await gateway.post("/v1/grade", json={"rows": rows, "graders": graders})
+    data = answer.json()["data"]
+    assert [row["id"] for row in data] == ["right", "wrong", "again"]
+    assert data[1]["verdict"] == "rejected" and "999" in data[1]["reasons"][0]
+    bad = await gateway.post("/v1/grade", json={"rows": [{"id": 1, "txt": "a"}]})
+    assert bad.status_code == 422 and "txt" in bad.json()["detail"]
+    escaped = b'{"rows": [{"id": "\\ud800", "text": "a"}]}'
+    headers = {"content-type": "application/json"}
+    surrogate = await gateway.post("/v1/grade", content=escaped, headers=headers)
+    assert surrogate.status_code == 422 and surrogate.json()["field"] == "rows[0]"
+
+
+async def test_what_there_is_can_be_asked_for(gateway: httpx.AsyncClient) -> None:
+    names = {
+        kind: [item["id"] for item in (await gateway.get(f"/v1/{kind}")).json()["data"]]
+        for kind in ("models", "recipes", "graders")
+    }
+    assert names["models"] == ["fake"]
+    assert {"essay", "problem_set", "dialogue"} == set(names["recipes"])
+    assert {"form", "answers", "consistency", "novelty"} <= set(names["graders"])
+    for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
+        assert (await gateway.get(path)).status_code == 200, path
+    assert (await gateway.get("/")).headers["location"] == "/docs"
+
+
+async def test_metrics_count_every_candidate(gateway: httpx.AsyncClient) -> None:
+    batch_id = (await gateway.post("/v1/batches", json=request())).json()["id"]
+    counts = (await finished(gateway, batch_id))["request_counts"]
+    text = (await gateway.get("/metrics")).text
+    for outcome in ("accepted", "rejected", "failed"):
+        assert f'winnow_candidates_total{{outcome="{outcome}"}} {counts[outcome]}.0' in text
+
+
+async def test_batches_are_listed_newest_first_and_paged(gateway: httpx.AsyncClient) -> None:
+    made = [
+        (await gateway.post("/v1/batches", json=request(count=1))).json()["id"] for _ in range(3)
+    ]
+    page = (await gateway.get("/v1/batches?limit=2")).json()
+    assert [batch["id"] for batch in page["data"]] == made[:0:-1] and page["has_more"]
+    rest = (await gateway.get(f"/v1/batches?after={page['last_id']}")).json()
+    assert [batch["id"] for batch in rest["data"]] == made[:1] and not rest["has_more"]
+
+
+async def test_a_cancelled_batch_ends_and_keeps_what_it_has(open_gateway: OpenGateway) -> None:
+    async with open_gateway(models=fake(latency_s=0.05, concurrency=2)) as http:
+        batch_id = (await http.post("/v1/batches", json=request(count=1000))).json()["id"]
+        await asyncio.sleep(0.5)
+        assert (await http.post(f"/v1/batches/{batch_id}/cancel")).status_code == 200
+        batch = await finished(http, batch_id)
+        samples = lines(await http.get(f"/v1/batches/{batch_id}/samples"))
+        assert (await http.post(f"/v1/batches/{batch_id}/cancel")).json() == batch
+    assert batch["status"] == "cancelled"
+    assert len(samples) == batch["request_counts"]["accepted"] < 1000
+
+
+async def test_batches_above_the_limit_wait_and_can_be_cancelled_while_they_do(
+    open_gateway: OpenGateway,
+) -> None:
+    slow = fake(latency_s=0.05, concurrency=2)
+    async with open_gateway(models=slow, max_running_batches=1) as http:
+        first = (await http.post("/v1/batches", json=request(count=1000))).json()["id"]
+        await asyncio.sleep(0.2)
+        second = (await http.post("/v1/batches", json=request(count=1))).json()["id"]
+        await asyncio.sleep(0.2)
+        assert (await http.get(f"/v1/batches/{second}")).json()["status"] == "validating"
+        await http.post(f"/v1/batches/{second}/cancel")
+        assert (await finished(http, second))["status"] == "cancelled"
+        third = (await http.post("/v1/batches", json=request(count=1))).json()["id"]
+        await http.post(f"/v1/batches/{first}/cancel")
+        assert (await finished(http, third))["status"] == "completed"
+
+
+async def test_a_spent_budget_ends_a_batch_with_what_it_has_or_fails_it(
+    open_gateway: OpenGateway,
+) -> None:
+    async with open_gateway(models=fake(wrong_rate=1.0)) as http:
+        budget = {"max_candidates": 20}
+        for on_exhausted, status in (("return_partial", "completed"), ("fail", "failed")):
+            body = request(budget=budget, on_exhausted=on_exhausted)
+            batch_id = (await http.post("/v1/batches", json=body)).json()["id"]
+            batch = await finished(http, batch_id)
+            assert (batch["status"], batch["stop_reason"]) == (status, "max_candidates")
+            assert sum(batch["request_counts"].values()) == 4 + 20

@@ -1,0 +1,56 @@
+"""Configuration and look-up of engines."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from workers.engines.config import EngineConfig, ScriptedConfig
+from workers.engines.registry import build_engine, resolve_model
+from workers.errors import EngineUnavailableError
+
+ADAPTER: TypeAdapter[EngineConfig] = TypeAdapter(EngineConfig)
+
+
+def test_the_kind_picks_the_model() -> None:
+    assert isinstance(ADAPTER.validate_python({"kind": "scripted", "seed": 3}), ScriptedConfig)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "unheard-of"},
+        {"kind": "scripted", "wrong": 1},
+        {"kind": "scripted", "wrong_rate": 1.5},
+        {"kind": "transformers", "device": "toaster"},
+        {"kind": "transformers", "max_batch": 0},
+    ],
+)
+def test_what_is_unknown_or_out_of_range_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ADAPTER.validate_python(given)
+
+
+def test_a_path_where_nothing_is_says_so(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match="no checkpoint directory"):
+        resolve_model(str(tmp_path / "absent"))
+
+
+def test_a_directory_is_itself_and_a_hub_name_stays_a_name(tmp_path: Path) -> None:
+    assert resolve_model(str(tmp_path)) == str(tmp_path)
+    assert resolve_model("someone/some-model") == "someone/some-model"
+
+
+def test_building_the_fake_imports_no_torch() -> None:
+    code = (
+        "import sys; from workers.engines.registry import build_engine;"
+        "from workers.engines.config import ScriptedConfig; build_engine(ScriptedConfig());"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_built_engine_has_its_name() -> None:
+    assert build_engine(ScriptedConfig(model="fake-7")).model == "fake-7"

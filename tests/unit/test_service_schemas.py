@@ -1,0 +1,67 @@
+"""From a request body to a BatchSpec."""
+
+from typing import Any
+
+import pytest
+
+from service.errors import RequestError
+from service.schemas import BatchBody, to_spec
+from service.settings import Settings, load_settings
+from workers.recipes import SHIPPED
+from workers.types import BatchSpec, Budget
+
+
+@pytest.fixture
+def settings() -> Settings:
+    models = {"fake": {"kind": "scripted"}, "other": {"kind": "scripted"}}
+    return load_settings(models=models, max_source_chars=50, max_sources=3, max_count=10)
+
+
+def _spec(settings: Settings, key: str | None = None, **fields: Any) -> BatchSpec:
+    body = {"recipe": "essay", "count": 2, "sources": ["one"], **fields}
+    return to_spec(BatchBody.model_validate(body), settings, SHIPPED, idempotency_key=key)
+
+
+def test_defaults_are_filled_in(settings: Settings) -> None:
+    spec = _spec(settings)
+    assert spec.model == "fake"
+    assert spec.budget == Budget(max_candidates=300)
+    assert not spec.fail_on_shortfall
+
+
+def test_sources_may_be_texts_or_objects_and_get_their_index_as_id(settings: Settings) -> None:
+    spec = _spec(settings, sources=["a", {"id": "x", "text": "b"}, {"text": "c"}])
+    assert [(source.id, source.text) for source in spec.sources] == [
+        ("0", "a"),
+        ("x", "b"),
+        ("2", "c"),
+    ]
+
+
+def test_the_same_key_draws_the_same_seed_and_no_key_draws_another(settings: Settings) -> None:
+    assert _spec(settings, key="k") == _spec(settings, key="k")
+    assert _spec(settings).seed != _spec(settings).seed
+    assert _spec(settings, seed=5).seed == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"recipe": "poem"}, "unknown recipe 'poem'; there are: essay, problem_set, dialogue"),
+        ({"model": "gpt"}, "unknown model 'gpt'; there are: fake, other"),
+        ({"count": 11}, "count: 11 is above this gateway's 10"),
+        ({"sources": ["a", " \n"]}, r"sources\[1\]: is empty"),
+        ({"sources": ["a", "b", "x" * 51]}, r"sources\[2\]: 51 characters.* up to 50"),
+        ({"sources": ["a\x00b"]}, r"sources\[0\]: is binary.*U\+0000 at character 1"),
+        ({"sources": ["a\x1b[0m"]}, r"sources\[0\]: is binary.*U\+001B"),
+        ({"sources": ["a"] * 4}, "sources: 4 of them"),
+        ({"sources": ["a", {"id": "0", "text": "b"}]}, r"sources\[1\]: its id '0' is also"),
+        ({"gate": {"thresholds": {"answers": 1}}}, "'answers' is no grader of essay"),
+        ({"protect": ["a", ""]}, r"protect\[1\]: is empty"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_by_name(
+    settings: Settings, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        _spec(settings, **fields)

@@ -1,0 +1,79 @@
+"""Configuration: which source wins, and that every mistake names its key."""
+
+from pathlib import Path
+
+import pytest
+
+from service.settings import ConfigurationError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WINNOW_CONFIG", raising=False)
+    return tmp_path
+
+
+def test_without_any_configuration_the_shipped_model_is_the_default() -> None:
+    settings = load_settings()
+    assert settings.model_name == "winnow-tiny"
+    assert settings.database_url == "sqlite:///winnow.db"
+
+
+def test_flags_win_over_environment_and_environment_over_the_file(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / "winnow.toml").write_text('host = "file"\nport = 1\nmax_count = 7\n')
+    monkeypatch.setenv("WINNOW_HOST", "environment")
+    monkeypatch.setenv("WINNOW_PORT", "2")
+    settings = load_settings(port=3, host=None)
+    assert (settings.max_count, settings.host, settings.port) == (7, "environment", 3)
+
+
+def test_the_file_configures_engines_and_graders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text(
+        '[models.fake]\nkind = "scripted"\nwrong_rate = 0.5\n[graders.form]\nmin_words = 9\n'
+    )
+    monkeypatch.setenv("WINNOW_CONFIG", str(file))
+    monkeypatch.setenv("WINNOW_GRADERS__FORM__MAX_CHARS", "99")
+    settings = load_settings()
+    assert settings.model_name == "fake"
+    assert settings.models["fake"].kind == "scripted"
+    assert (settings.graders.form.min_words, settings.graders.form.max_chars) == (9, 99)
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("colour = 1", "colour: no such key"),
+        ("[graders.form]\nmin_word = 3", "graders.form.min_word: no such key"),
+        ('[models.a]\nkind = "scripted"\nlatency = 1', "latency: no such key"),
+        ('[models.a]\nkind = "magic"', "models.a"),
+        ("port = 70000", "port"),
+        ('default_model = "gpt"', "none of models: winnow-tiny"),
+        ("port = ", "can't be read"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(empty_folder: Path, toml: str, named: str) -> None:
+    (empty_folder / "winnow.toml").write_text(toml)
+    with pytest.raises(ConfigurationError, match=named):
+        load_settings()
+
+
+def test_an_unknown_flag_or_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="speed: no such key"):
+        load_settings(speed=3)
+    monkeypatch.setenv("WINNOW_PROT", "80")
+    with pytest.raises(ConfigurationError, match="WINNOW_PROT"):
+        load_settings()
+
+
+def test_a_configuration_file_that_is_not_there_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WINNOW_CONFIG", "missing.toml")
+    with pytest.raises(ConfigurationError, match=r"missing\.toml"):
+        load_settings()

@@ -1,0 +1,198 @@
+"""One hop: generate, parse, grade, gate; and every failure comes back by its name."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from graders.config import FormConfig
+from graders.form import FormGrader
+from graders.gate import Gate
+from graders.panel import Panel
+from graders.types import Candidate, Grade, Source
+from workers.engines.base import Engine, Generation, GenerationRequest, OnText
+from workers.engines.config import ScriptedConfig
+from workers.engines.scripted import ScriptedEngine
+from workers.errors import EngineError, EngineTimeoutError, PromptTooLongError
+from workers.producer import LocalProducer, engine_complete
+from workers.recipes import SHIPPED, Recipe
+from workers.recipes.base import Parsed
+from workers.types import Draw
+
+ESSAY = SHIPPED["essay"]
+SHEET = Source("iron", "Name: iron\nKind: metal\nAtomic number: 26\nSymbol: Fe")
+DRAW = Draw(7, SHEET, 99)
+GATE = Gate({}, ("form",))
+
+
+class FixedEngine:
+    """Answers with a fixed text, shown in two pieces, or raises; counts its cancellations."""
+
+    model = "fixed"
+    concurrency = 3
+
+    def __init__(self, text: str = "", error: Exception | None = None, hang: bool = False) -> None:
+        self.cancelled = 0
+        self._text, self._error, self._hang = text, error, hang
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        if self._error:
+            raise self._error
+        if self._hang:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled += 1
+        text = self._text
+        half = text[: len(text) // 2]
+        finish: Literal["stop", "aborted"] = "stop"
+        if on_text is not None and not on_text(half):
+            text, finish = half, "aborted"
+        return Generation(text, finish, 11, 22, 0.5)
+
+
+class BrokenGrader:
+    """Raises for every candidate."""
+
+    name = "form"
+    version = "1"
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+        raise RuntimeError("the grader's bug")
+
+
+def producer(engine: Engine, recipe: Recipe = ESSAY, time_limit: float = 300.0) -> LocalProducer:
+    form = FormGrader(FormConfig())
+    return LocalProducer(
+        engine,
+        recipe,
+        Panel([form], GATE),
+        "batch_1",
+        early_abort=form.early_abort,
+        time_limit=time_limit,
+    )
+
+
+async def test_a_candidate_carries_its_parts_its_grades_and_where_it_came_from() -> None:
+    engine = ScriptedEngine(ScriptedConfig(wrong_rate=0.0))
+    local = producer(engine)
+    await local.start()
+    produced = await local.produce(DRAW)
+    await local.aclose()
+    assert produced.error is None
+    assert produced.candidate is not None
+    assert produced.verdict is not None
+    assert produced.verdict.accepted
+    candidate = produced.candidate
+    assert (candidate.batch_id, candidate.seq, candidate.seed) == ("batch_1", 7, 99)
+    assert (candidate.source, candidate.model) == (SHEET, "scripted")
+    assert set(candidate.fields) == {"thesis", "essay"}
+    assert candidate.body in candidate.text
+    assert candidate.completion_tokens > 0
+
+
+async def test_a_malformed_text_is_rejected_by_form_with_the_parsers_reason() -> None:
+    produced = await producer(FixedEngine("Just some words that are no essay.")).produce(DRAW)
+    assert produced.candidate is not None
+    assert produced.verdict is not None
+    assert "Thesis" in (produced.candidate.malformed or "")
+    assert [failure.grader for failure in produced.verdict.failures] == ["form"]
+
+
+async def test_a_doomed_text_is_aborted_and_graded_all_the_same() -> None:
+    engine = FixedEngine("Thesis: Iron. Essay: " + "It is a metal that shines. " * 60)
+    produced = await producer(engine).produce(DRAW)
+    assert produced.candidate is not None
+    assert produced.verdict is not None
+    assert produced.candidate.finish_reason == "aborted"
+    assert not produced.verdict.accepted
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (PromptTooLongError("9000 tokens"), "prompt_too_long: 9000 tokens"),
+        (EngineTimeoutError("no reply"), "engine_timeout: no reply"),
+        (EngineError("out of memory"), "engine_error: out of memory"),
+        (ZeroDivisionError("a bug"), "engine_error: ZeroDivisionError: a bug"),
+    ],
+)
+async def test_a_failed_generation_comes_back_by_its_name(error: Exception, code: str) -> None:
+    produced = await producer(FixedEngine(error=error)).produce(DRAW)
+    assert (produced.candidate, produced.error) == (None, code)
+
+
+async def test_a_generation_that_takes_too_long_is_cancelled_and_named() -> None:
+    engine = FixedEngine(hang=True)
+    produced = await producer(engine, time_limit=0.02).produce(DRAW)
+    assert produced.error == "engine_timeout: no candidate within 0.02 s"
+    assert engine.cancelled == 1
+
+
+async def test_cancelling_a_draw_frees_the_engine() -> None:
+    engine = FixedEngine(hang=True)
+    task = asyncio.create_task(producer(engine).produce(DRAW))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine.cancelled == 1
+
+
+async def test_a_users_recipe_that_raises_is_named() -> None:
+    def broken_prompt(source: Source) -> str:
+        raise KeyError("topic")
+
+    def broken_parse(text: str) -> Parsed:
+        raise IndexError("no line 3")
+
+    for recipe, words in (
+        (replace(ESSAY, prompt=broken_prompt), "recipe_error: prompt raised KeyError"),
+        (replace(ESSAY, parse=broken_parse), "recipe_error: parse raised IndexError"),
+    ):
+        produced = await producer(FixedEngine("text"), recipe).produce(DRAW)
+        assert (produced.error or "").startswith(words)
+
+
+async def test_a_broken_grader_leaves_the_candidate_ungraded_and_not_accepted() -> None:
+    local = LocalProducer(FixedEngine("text"), ESSAY, Panel([BrokenGrader()], GATE), "b")
+    produced = await local.produce(DRAW)
+    assert produced.verdict is not None
+    assert [failure.ungraded for failure in produced.verdict.failures] == [True]
+
+
+async def test_a_text_is_made_fit_for_any_database_without_moving_its_offsets() -> None:
+    produced = await producer(FixedEngine("a\0b\ud800c")).produce(DRAW)
+    assert produced.candidate is not None
+    assert produced.candidate.text == "a\ufffdb?c"
+
+
+async def test_graders_ask_the_engine_and_one_failure_spoils_one_reply_only() -> None:
+    class FailsOnce(FixedEngine):
+        async def generate(
+            self, request: GenerationRequest, on_text: OnText | None = None
+        ) -> Generation:
+            if request.prompt == "bad":
+                raise EngineError("too busy")
+            return Generation(f"{request.prompt}/{request.seed}", "stop", 1, 1, 0.0)
+
+    complete = engine_complete(FailsOnce())
+    replies = await complete(["a", "bad", "c"], max_tokens=5, temperature=0.0, seeds=[1, 2, 3])
+    assert [reply.text for reply in replies] == ["a/1", "", "c/3"]
+    assert [reply.error for reply in replies] == [None, "too busy", None]

@@ -1,0 +1,60 @@
+"""The contract of an engine: one request in, one generation out; batching is its own affair.
+
+Callers run many `generate` coroutines at once. An engine batches them as it likes (micro-batches,
+continuous batching, a pool of connections), and must give the same request with the same seed
+the same distribution of texts, whatever else runs beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length", "aborted"]
+OnText = Callable[[str], bool]
+"""Called with all text generated so far, now and then; returning False aborts the generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One user turn to be answered by the model under its own chat template.
+
+    `temperature` 0 is greedy. `stop` strings end the text and are not part of it.
+    """
+
+    prompt: str
+    seed: int
+    max_tokens: int = 512
+    temperature: float = 0.8
+    top_p: float = 0.95
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What came back. `seconds` is this request's share of the engine's busy time."""
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+class Engine(Protocol):
+    """Runs one model.
+
+    `start` loads it (raises EngineUnavailableError, saying what is broken and what to do).
+    `generate` raises EngineError subclasses; cancelling the coroutine frees its slot.
+    `concurrency` is how many requests keep it busy without queueing.
+    """
+
+    model: str
+    concurrency: int
+
+    async def start(self) -> None: ...
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation: ...
+
+    async def aclose(self) -> None: ...

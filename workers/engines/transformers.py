@@ -1,0 +1,197 @@
+"""Engine `transformers`: any causal language model that Transformers loads, on CPU, CUDA or MPS.
+
+One thread owns the model. Requests wait in a queue; between two steps those for which there is
+room join the batch that runs, and those that are finished leave it.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import torch
+
+from workers.engines.base import Generation, GenerationRequest, OnText
+from workers.engines.config import TransformersConfig
+from workers.engines.decoding import Row, RunningBatch
+from workers.engines.loading import Checkpoint, load
+from workers.engines.text_stream import TextStream
+from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
+
+log = logging.getLogger(__name__)
+
+LEAST_ROOM = 16
+"""A prompt that leaves fewer tokens than this for the reply is too long."""
+PREFILL_TOKENS = 16384
+"""The most tokens, padding included, that join in one step."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    request: GenerationRequest
+    on_text: OnText | None
+    future: Future[Generation]
+
+
+class TransformersEngine:
+    """See workers.engines.base.Engine. Texts depend on their own seed, not on their neighbours."""
+
+    def __init__(self, config: TransformersConfig) -> None:
+        self.model = config.model
+        self.concurrency = config.max_batch
+        self._config = config
+        self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Load the model in a thread. Raises EngineUnavailableError."""
+        if self._thread is not None:
+            return
+        if self._config.threads is not None:
+            torch.set_num_threads(self._config.threads)
+        checkpoint = await asyncio.to_thread(load, self._config)
+        self._inbox = queue.SimpleQueue()
+        worker = _Worker(checkpoint, self.concurrency, self._inbox)
+        self._thread = threading.Thread(target=worker.run, name="winnow-engine", daemon=True)
+        self._thread.start()
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        """One reply; `on_text` is called in the engine's thread, about every eight tokens."""
+        if self._thread is None or not self._thread.is_alive():
+            raise EngineUnavailableError("the engine is not running: call start() first")
+        future: Future[Generation] = Future()
+        self._inbox.put(_Job(request, on_text, future))
+        return await asyncio.wrap_future(future)
+
+    async def aclose(self) -> None:
+        """End the thread; requests still in flight fail with EngineError."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._inbox.put(None)
+            await asyncio.to_thread(thread.join)
+
+
+class _Worker:
+    """What the engine's thread runs: admit, step, deliver."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, slots: int, inbox: queue.SimpleQueue[_Job | None]
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._slots = slots
+        self._inbox = inbox
+        self._waiting: deque[Row] = deque()
+        self._batch = RunningBatch(checkpoint.model, checkpoint.ends)
+
+    @torch.inference_mode()
+    def run(self) -> None:
+        """Serve until None comes through the inbox."""
+        while self._collect():
+            group = self._next_group()
+            if group:
+                self._admit(group)
+            if self._batch.rows:
+                self._step()
+        for row in (*self._batch.rows, *self._waiting):
+            _fail(row.future, EngineError("the engine was closed"))
+
+    def _collect(self) -> bool:
+        """Take what came in, waiting for it only when there is nothing else to do."""
+        idle = not (self._batch.rows or self._waiting)
+        while idle or not self._inbox.empty():
+            job = self._inbox.get()
+            if job is None:
+                return False
+            try:
+                self._waiting.append(self._encode(job))
+            except Exception as exc:  # noqa: BLE001 - a chat template may raise anything
+                _fail(job.future, exc)
+            idle = False
+        return True
+
+    def _encode(self, job: _Job) -> Row:
+        """Render the chat template and count. Raises PromptTooLongError."""
+        request, tokenizer = job.request, self._checkpoint.tokenizer
+        prompt, special = request.prompt, True
+        if tokenizer.chat_template is not None:
+            turns = [{"role": "user", "content": prompt}]
+            prompt = tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True
+            )
+            special = False
+        tokens = tokenizer(prompt, add_special_tokens=special, verbose=False)["input_ids"]
+        room = self._checkpoint.context - len(tokens)
+        if room < min(LEAST_ROOM, request.max_tokens):
+            raise PromptTooLongError(
+                f"the prompt has {len(tokens)} tokens and the model's context holds "
+                f"{self._checkpoint.context}, prompt and reply together: shorten the source"
+            )
+        stream = TextStream(tokenizer, [])
+        limit = min(room, request.max_tokens)
+        return Row(request, tokens, limit, stream, job.on_text, job.future)
+
+    def _next_group(self) -> list[Row]:
+        """The requests that join now: as many as there are free slots, and not too many tokens."""
+        group: list[Row] = []
+        longest = 0
+        while self._waiting and len(group) + len(self._batch.rows) < self._slots:
+            longest = max(longest, len(self._waiting[0].prompt))
+            if group and longest * (len(group) + 1) > PREFILL_TOKENS:
+                break
+            row = self._waiting.popleft()
+            if not row.future.cancelled():
+                group.append(row)
+        return group
+
+    def _admit(self, group: list[Row]) -> None:
+        try:
+            cache = self._batch.prefill(group)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the others are served on
+            self._give_up(group, exc)
+            return
+        try:
+            self._batch.join(group, cache)
+            self._deliver()
+        except Exception as exc:  # noqa: BLE001
+            self._restart([*group, *self._batch.rows], exc)
+
+    def _step(self) -> None:
+        try:
+            self._batch.step()
+            self._deliver()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the others are served on
+            self._restart(self._batch.rows, exc)
+
+    def _deliver(self) -> None:
+        for row in self._batch.rows:
+            if row.future.cancelled():
+                row.finish = "aborted"
+        for row in self._batch.remove_finished():
+            if row.error is not None:
+                _fail(row.future, EngineError(f"on_text raised {row.error!r}"), row.error)
+            elif row.future.set_running_or_notify_cancel():
+                row.future.set_result(row.generation())
+
+    def _restart(self, rows: Sequence[Row], exc: Exception) -> None:
+        """Fail `rows` and begin again with an empty batch."""
+        self._batch = RunningBatch(self._checkpoint.model, self._checkpoint.ends)
+        self._give_up(rows, exc)
+
+    def _give_up(self, rows: Sequence[Row], exc: Exception) -> None:
+        if isinstance(exc, torch.OutOfMemoryError):
+            self._slots = max(1, self._slots // 2)
+            log.warning("out of memory: from now on at most %d requests at once", self._slots)
+        for row in rows:
+            _fail(row.future, EngineError(f"the model failed: {exc!r}"), exc)
+
+
+def _fail(future: Future[Generation], error: Exception, cause: Exception | None = None) -> None:
+    error.__cause__ = cause
+    if not future.done() and future.set_running_or_notify_cancel():
+        future.set_exception(error)

@@ -1,0 +1,180 @@
+"""Generate, grade and gate one candidate in one hop, so that rejected text need not travel.
+
+`LocalProducer` is the only implementation of the work; backends host one where the model is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from graders.base import Complete, Completion
+from graders.errors import GraderError
+from graders.panel import Panel
+from graders.types import Candidate
+from workers.engines.base import Engine, Generation, GenerationRequest, OnText
+from workers.errors import EngineError, EngineTimeoutError, PromptTooLongError
+from workers.recipes.base import MalformedTextError, Parsed, Recipe
+from workers.types import Draw, Produced
+
+logger = logging.getLogger(__name__)
+TIME_LIMIT = 300.0
+EarlyAbort = Callable[[str], str | None]
+"""Why no continuation of this text can pass, or None while one still may."""
+
+
+class Producer(Protocol):
+    """Makes candidates.
+
+    `produce` never raises (but for cancellation): every failure becomes `Produced.error`.
+    `concurrency` is how many draws keep it busy.
+    """
+
+    concurrency: int
+
+    async def start(self) -> None: ...
+
+    async def produce(self, draw: Draw) -> Produced: ...
+
+    async def aclose(self) -> None: ...
+
+
+class LocalProducer:
+    """Produces in this process. `panel` holds the graders that need no state.
+
+    Whoever shares the engine and the panel among batches starts and closes them himself, and
+    leaves `start` and `aclose` alone. `time_limit` is in seconds, for one candidate.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        recipe: Recipe,
+        panel: Panel,
+        batch_id: str,
+        *,
+        early_abort: EarlyAbort | None = None,
+        time_limit: float = TIME_LIMIT,
+    ) -> None:
+        self.concurrency = engine.concurrency
+        self._engine = engine
+        self._recipe = recipe
+        self._panel = panel
+        self._batch_id = batch_id
+        self._time_limit = time_limit
+        self._on_text: OnText | None = None
+        if early_abort is not None:
+            self._on_text = lambda text: early_abort(text) is None
+
+    async def start(self) -> None:
+        """Load the model, then the graders. Raises EngineUnavailableError and GraderError."""
+        await self._engine.start()
+        await self._panel.start()
+
+    async def aclose(self) -> None:
+        """Close the graders, then the model."""
+        await self._panel.aclose()
+        await self._engine.aclose()
+
+    async def produce(self, draw: Draw) -> Produced:
+        """Generate, parse, grade and gate. An aborted text is graded too: `form` refuses it."""
+        try:
+            async with asyncio.timeout(self._time_limit):
+                return await self._produce(draw)
+        except TimeoutError:
+            error = f"engine_timeout: no candidate within {self._time_limit:g} s"
+        except PromptTooLongError as exc:
+            error = f"prompt_too_long: {exc}"
+        except EngineTimeoutError as exc:
+            error = f"engine_timeout: {exc}"
+        except EngineError as exc:
+            error = f"engine_error: {exc}"
+        except GraderError as exc:
+            error = f"grader_error: {exc}"
+        except Exception as exc:
+            logger.exception("candidate %d of %s failed", draw.seq, self._batch_id)
+            error = f"engine_error: {type(exc).__name__}: {exc}"
+        return Produced(draw, error=error)
+
+    async def _produce(self, draw: Draw) -> Produced:
+        try:
+            prompt = self._recipe.prompt(draw.source)
+        except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
+            return _recipe_failure(draw, "prompt", exc)
+        generation = await self._engine.generate(self._request(prompt, draw.seed), self._on_text)
+        try:
+            candidate = self._candidate(draw, generation)
+        except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
+            return _recipe_failure(draw, "parse", exc)
+        [judged] = await self._panel.grade([candidate])
+        return Produced(draw, candidate, judged.grades, judged.verdict)
+
+    def _request(self, prompt: str, seed: int) -> GenerationRequest:
+        recipe = self._recipe
+        return GenerationRequest(
+            prompt, seed, recipe.max_tokens, recipe.temperature, recipe.top_p, recipe.stop
+        )
+
+    def _candidate(self, draw: Draw, generation: Generation) -> Candidate:
+        text = _storable(generation.text)
+        malformed = None
+        try:
+            parsed = self._recipe.parse(text)
+        except MalformedTextError as exc:
+            parsed, malformed = Parsed({}, body=text), str(exc)
+        return Candidate(
+            batch_id=self._batch_id,
+            seq=draw.seq,
+            recipe=self._recipe.name,
+            text=text,
+            body=parsed.body,
+            source=draw.source,
+            question=parsed.question,
+            answer=parsed.answer,
+            fields=parsed.fields,
+            malformed=malformed,
+            model=self._engine.model,
+            seed=draw.seed,
+            finish_reason=generation.finish_reason,
+            prompt_tokens=generation.prompt_tokens,
+            completion_tokens=generation.completion_tokens,
+            engine_seconds=generation.seconds,
+        )
+
+
+class _EngineComplete:
+    """See `engine_complete`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def __call__(
+        self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
+    ) -> list[Completion]:
+        requests = [
+            GenerationRequest(prompt, seed, max_tokens, temperature, top_p=1.0)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+        return list(await asyncio.gather(*(self._ask(request) for request in requests)))
+
+    async def _ask(self, request: GenerationRequest) -> Completion:
+        try:
+            generation = await self._engine.generate(request)
+        except EngineError as exc:
+            return Completion("", error=str(exc) or type(exc).__name__)
+        return Completion(generation.text)
+
+
+def engine_complete(engine: Engine) -> Complete:
+    """Let graders ask the model that also writes; each prompt is one generation."""
+    return _EngineComplete(engine)
+
+
+def _recipe_failure(draw: Draw, part: str, exc: Exception) -> Produced:
+    logger.error("the recipe's %s raised", part, exc_info=exc)
+    return Produced(draw, error=f"recipe_error: {part} raised {type(exc).__name__}: {exc}")
+
+
+def _storable(text: str) -> str:
+    """Replace, one for one, what no database text holds: NUL and lone surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,145 @@
+"""Admission: the last, stateful step, in which a passing candidate must also be new."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from graders.gate import Gate, decide
+from graders.novelty import Fingerprint, ProtectedTexts, fingerprint
+from graders.types import Candidate, Verdict
+from workers.errors import StoreError
+from workers.store import codec, leases, rows
+from workers.store.novelty import NoveltyCheck
+from workers.store.schema import batches, candidates, schema_version
+from workers.types import LedgerRow, Outcome, Produced
+
+NO_ROOM = "cancelled: the batch already has its samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A produced candidate; if it passed, with the text that must be new and its fingerprint."""
+
+    produced: Produced
+    text: str = ""
+    fingerprint: Fingerprint | None = None
+
+
+def prepare(
+    produced: Sequence[Produced], novelty_text: Callable[[Candidate], str]
+) -> list[Prepared]:
+    """Do before the transaction what needs no database."""
+    return [_prepare(item, novelty_text) for item in produced]
+
+
+def admit(
+    connection: Connection,
+    batch_id: str,
+    chunk: Sequence[Prepared],
+    *,
+    room: int,
+    gate: Gate,
+    protected: ProtectedTexts | None,
+    owner: str | None,
+) -> list[LedgerRow]:
+    """Write the rows, the counters and the novelty index. See `SqlStore.admit`."""
+    # Admissions to any batch wait for each other here: each must see what the others admitted.
+    connection.execute(select(schema_version).with_for_update()).all()
+    batch = leases.require_owner(connection, batch_id, owner)
+    _require_next(batch, chunk)
+    check = NoveltyCheck(connection, batch_id, protected)
+    check.load([item.fingerprint for item in chunk if item.fingerprint])
+    ledger: list[LedgerRow] = []
+    for item in chunk:
+        ledger.append(_word_on(item, gate, check, room))
+        room -= ledger[-1].outcome is Outcome.ACCEPTED
+    if ledger:
+        values = [rows.candidate_values(batch_id, row) for row in ledger]
+        connection.execute(insert(candidates), values)
+        check.save()
+        _count(connection, batch, ledger)
+    return ledger
+
+
+def _prepare(item: Produced, novelty_text: Callable[[Candidate], str]) -> Prepared:
+    if item.candidate is None or item.verdict is None or not item.verdict.accepted:
+        return Prepared(item)
+    text = novelty_text(item.candidate)
+    return Prepared(item, text, fingerprint(text))
+
+
+def _require_next(batch: RowMapping, chunk: Sequence[Prepared]) -> None:
+    first = batch["accepted"] + batch["rejected"] + batch["failed"]
+    given = [item.produced.draw.seq for item in chunk]
+    if given != list(range(first, first + len(chunk))):
+        raise StoreError(f"{batch['id']}: candidates {given} do not continue the ledger at {first}")
+
+
+def _word_on(item: Prepared, gate: Gate, check: NoveltyCheck, room: int) -> LedgerRow:
+    """The final word on one candidate; an accepted one is known to `check` from then on."""
+    produced = item.produced
+    row = LedgerRow(
+        produced.draw.seq,
+        Outcome.FAILED,
+        produced.draw.source.id,
+        produced.candidate,
+        produced.grades,
+        produced.verdict,
+        produced.error,
+    )
+    if produced.error is not None:
+        return row
+    if produced.verdict is None:
+        return replace(row, error="grader_error: no verdict came back")
+    if item.fingerprint is None:
+        return _refused(row, produced.verdict)
+    if room <= 0:
+        return replace(row, error=NO_ROOM)
+    grade = check.grade(item.text, item.fingerprint)
+    verdict = decide(gate, (*produced.grades, grade))
+    row = replace(row, grades=(*produced.grades, grade), verdict=verdict)
+    if not verdict.accepted:
+        return _refused(row, verdict)
+    check.add(row.seq, item.text, item.fingerprint)
+    return replace(row, outcome=Outcome.ACCEPTED)
+
+
+def _refused(row: LedgerRow, verdict: Verdict) -> LedgerRow:
+    """Rejected; but failed when no grader that stands in the way gave an opinion."""
+    if all(failure.ungraded for failure in verdict.failures):
+        reasons = "; ".join(f"{item.grader}: {item.reason}" for item in verdict.failures)
+        return replace(row, error=f"grader_error: {reasons}")
+    return replace(row, outcome=Outcome.REJECTED)
+
+
+def _count(connection: Connection, batch: RowMapping, ledger: Sequence[LedgerRow]) -> None:
+    """Add the rows to the counters; the batch's row is locked."""
+    outcomes = Counter(row.outcome for row in ledger)
+    made = [row.candidate for row in ledger if row.candidate]
+    reasons = Counter(codec.decode_counts(batch["rejected_by"]))
+    reasons.update(_rejecting_graders(ledger))
+    sums = {
+        "accepted": outcomes[Outcome.ACCEPTED],
+        "rejected": outcomes[Outcome.REJECTED],
+        "failed": outcomes[Outcome.FAILED],
+        "prompt_tokens": sum(item.prompt_tokens for item in made),
+        "completion_tokens": sum(item.completion_tokens for item in made),
+        "engine_seconds": sum(item.engine_seconds for item in made),
+        "grader_seconds": sum(grade.seconds for row in ledger for grade in row.grades),
+    }
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch["id"])
+        .values(
+            rejected_by=codec.encode_counts(reasons),
+            **{name: batch[name] + value for name, value in sums.items()},
+            **leases.elapsed_until_now(),
+        )
+    )
+
+
+def _rejecting_graders(ledger: Iterable[LedgerRow]) -> list[str]:
+    refused = (row.verdict for row in ledger if row.outcome is Outcome.REJECTED and row.verdict)
+    return [failure.grader for verdict in refused for failure in verdict.failures]

@@ -1,0 +1,90 @@
+"""How the data of a batch becomes text in a column and comes back; the only place that knows."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from graders.types import Candidate, Grade, Source, Verdict
+from workers.errors import SpecError
+from workers.types import BatchSpec
+
+_SPEC = TypeAdapter(BatchSpec)
+_GRADES = TypeAdapter(tuple[Grade, ...])
+_VERDICT = TypeAdapter(Verdict)
+_IN_COLUMNS = {"batch_id", "seq", "text", "source"}
+_STORED = tuple(item.name for item in fields(Candidate) if item.name not in _IN_COLUMNS)
+
+
+def encode_spec(spec: BatchSpec) -> str:
+    """Canonical JSON. Raises SpecError for what JSON can't hold (lone surrogates, huge numbers)."""
+    try:
+        return _dump(spec)
+    except TypeError as exc:
+        raise SpecError(f"the request can't be stored: {exc}") from exc
+
+
+def decode_spec(stored: str) -> BatchSpec:
+    """Inverse of `encode_spec`."""
+    return _SPEC.validate_json(stored)
+
+
+def request_hash(encoded_spec: str) -> str:
+    """What tells two requests apart; equal requests have equal hashes."""
+    return hashlib.sha256(encoded_spec.encode()).hexdigest()
+
+
+def encode_candidate(candidate: Candidate) -> str:
+    """All but the text, the source and the key, which have columns or are in the spec."""
+    return _dump({name: getattr(candidate, name) for name in _STORED})
+
+
+def decode_candidate(
+    stored: str, *, batch_id: str, seq: int, text: str, source: Source | None
+) -> Candidate:
+    """Inverse of `encode_candidate`, given what was left out."""
+    return Candidate(batch_id=batch_id, seq=seq, text=text, source=source, **orjson.loads(stored))
+
+
+def encode_grades(grades: tuple[Grade, ...]) -> str:
+    """JSON list."""
+    return _dump(grades)
+
+
+def decode_grades(stored: str) -> tuple[Grade, ...]:
+    """Inverse of `encode_grades`."""
+    return _GRADES.validate_json(stored)
+
+
+def encode_verdict(verdict: Verdict) -> str:
+    """JSON object."""
+    return _dump(verdict)
+
+
+def decode_verdict(stored: str) -> Verdict:
+    """Inverse of `encode_verdict`."""
+    return _VERDICT.validate_json(stored)
+
+
+def encode_counts(counts: Mapping[str, int]) -> str:
+    """JSON object of counts by name."""
+    return _dump(counts)
+
+
+def decode_counts(stored: str) -> dict[str, int]:
+    """Inverse of `encode_counts`."""
+    counts: dict[str, int] = orjson.loads(stored)
+    return counts
+
+
+def _dump(value: object) -> str:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

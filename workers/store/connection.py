@@ -1,0 +1,110 @@
+"""One database, SQLite or PostgreSQL: its transactions, its settings, its errors translated.
+
+Writers on SQLite begin with BEGIN IMMEDIATE, so that what they read still holds when they write.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from workers.errors import StoreError, StoreFullError
+
+Result = TypeVar("Result")
+
+BUSY_SECONDS = 5.0
+PAUSES = (0.05, 0.2, 0.8)
+_IN_MEMORY = (None, "", ":memory:")
+_POSTGRES_FULL = "53100"
+_POSTGRES_TRANSIENT = ("40001", "40P01", "55P03", "23505")
+"""Serialization failure, deadlock, lock not available, and losing a race to insert."""
+
+
+class Database:
+    """Runs functions of a Connection in read and write transactions.
+
+    Raises StoreError for everything that the database refuses, StoreFullError for a full disk.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = _create_engine(url)
+        self._writer = self._engine.execution_options(winnow_write=True)
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in a transaction that sees one state of the database."""
+        return self._run(self._engine, work)
+
+    def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in a transaction that commits, or leaves no trace; it may run again."""
+        return self._run(self._writer, work)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._engine.dispose()
+
+    def _run(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
+        for pause in PAUSES:
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as exc:
+                if not _is_transient(exc):
+                    raise _translated(exc, self._name) from exc
+                time.sleep(pause)
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as exc:
+            raise _translated(exc, self._name) from exc
+
+    @property
+    def _name(self) -> str:
+        return make_url(self._url).render_as_string(hide_password=True)
+
+
+def _create_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True)
+        if parsed.database in _IN_MEMORY:
+            raise StoreError("the database needs a file, for example sqlite:///winnow.db")
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    except (ArgumentError, NoSuchModuleError, ImportError) as exc:
+        raise StoreError(f"the database URL can't be used: {exc}") from exc
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("winnow_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_transient(exc: DBAPIError) -> bool:
+    message = str(exc.orig).lower()
+    return "is locked" in message or _sqlstate(exc) in _POSTGRES_TRANSIENT
+
+
+def _sqlstate(exc: DBAPIError) -> str | None:
+    return getattr(exc.orig, "sqlstate", None) or getattr(exc.orig, "pgcode", None)
+
+
+def _translated(exc: DBAPIError, name: str) -> StoreError:
+    message = str(exc.orig)
+    if "disk is full" in message or _sqlstate(exc) == _POSTGRES_FULL:
+        return StoreFullError(f"no room left for {name}: free some, then resume")
+    if "not a database" in message:
+        return StoreError(f"{name} is not a database: name another file")
+    return StoreError(f"{name}: {message}")

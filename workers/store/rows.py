@@ -1,0 +1,85 @@
+"""Rows of the tables to the data of a batch and back."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from graders.types import Source
+from workers.store import codec
+from workers.store.records import BatchRecord
+from workers.types import BatchSpec, LedgerRow, Outcome, Progress, Status, StopReason
+
+
+def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
+    """A row of `batches`, with its spec decoded."""
+    return BatchRecord(
+        id=row["id"],
+        spec=spec,
+        idempotency_key=row["idempotency_key"],
+        status=Status(row["status"]),
+        stop_reason=StopReason(row["stop_reason"]) if row["stop_reason"] else None,
+        message=row["message"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        progress=progress(row),
+    )
+
+
+def progress(row: RowMapping) -> Progress:
+    """The counters in a row of `batches`."""
+    return Progress(
+        total=row["total"],
+        accepted=row["accepted"],
+        rejected=row["rejected"],
+        failed=row["failed"],
+        rejected_by=codec.decode_counts(row["rejected_by"]),
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        engine_seconds=row["engine_seconds"],
+        grader_seconds=row["grader_seconds"],
+        elapsed_seconds=row["elapsed_seconds"],
+    )
+
+
+def ledger_row(row: RowMapping, sources: Mapping[str, Source]) -> LedgerRow:
+    """A row of `candidates`, its source put back from the batch's own."""
+    candidate = None
+    if row["candidate"] is not None:
+        candidate = codec.decode_candidate(
+            row["candidate"],
+            batch_id=row["batch_id"],
+            seq=row["seq"],
+            text=row["text"],
+            source=sources.get(row["source_id"]),
+        )
+    return LedgerRow(
+        seq=row["seq"],
+        outcome=Outcome(row["outcome"]),
+        source_id=row["source_id"],
+        candidate=candidate,
+        grades=codec.decode_grades(row["grades"]),
+        verdict=codec.decode_verdict(row["verdict"]) if row["verdict"] else None,
+        error=row["error"],
+    )
+
+
+def candidate_values(batch_id: str, row: LedgerRow) -> dict[str, Any]:
+    """What a ledger row puts into `candidates`."""
+    candidate = row.candidate
+    return {
+        "batch_id": batch_id,
+        "seq": row.seq,
+        "outcome": row.outcome.value,
+        "source_id": row.source_id,
+        "text": candidate.text if candidate else None,
+        "candidate": codec.encode_candidate(candidate) if candidate else None,
+        "grades": codec.encode_grades(row.grades),
+        "verdict": codec.encode_verdict(row.verdict) if row.verdict else None,
+        "error": row.error,
+        "created_at": time.time(),
+        "prompt_tokens": candidate.prompt_tokens if candidate else 0,
+        "completion_tokens": candidate.completion_tokens if candidate else 0,
+    }

@@ -1,0 +1,263 @@
+"""The store: batches written once, ledgers that only grow, one transaction per admission."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from graders.gate import Gate
+from graders.novelty import ProtectedTexts
+from graders.types import Candidate
+from workers.errors import IdempotencyConflictError
+from workers.store import admission, codec, leases, novelty, rows
+from workers.store.connection import Database
+from workers.store.records import UNFINISHED, BatchRecord
+from workers.store.schema import batches, candidates, migrate
+from workers.types import BatchSpec, LedgerRow, Outcome, Produced, Progress, Status, StopReason
+
+_CANCELLABLE = (Status.VALIDATING, Status.IN_PROGRESS)
+_SPECS_KEPT = 256
+
+
+class SqlStore:
+    """Batches, ledgers and the novelty index of one database; safe to share among threads.
+
+    `url` is SQLAlchemy's: `sqlite:///winnow.db`, `postgresql+psycopg://user@host/name`. Every
+    method blocks, and raises StoreError when the database refuses, StoreFullError when the disk
+    is full, BatchNotFoundError for an unknown id. Opening raises StoreError for a file that is
+    no database or one that a newer Winnow wrote.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self._specs: dict[str, BatchSpec] = {}
+        try:
+            self._database.write(_bring_up_to_date)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def create_batch(
+        self, spec: BatchSpec, idempotency_key: str | None = None
+    ) -> tuple[BatchRecord, bool]:
+        """Write a request once; False when the key had made this batch before.
+
+        Raises IdempotencyConflictError when the key was used with another request.
+        """
+        encoded = codec.encode_spec(spec)
+
+        def work(connection: Connection) -> tuple[str, bool]:
+            known = _find_by_key(connection, idempotency_key, codec.request_hash(encoded))
+            if known is not None:
+                return known, False
+            batch_id = _new_id()
+            values = _new_batch(spec, encoded, idempotency_key)
+            connection.execute(insert(batches).values(id=batch_id, **values))
+            return batch_id, True
+
+        batch_id, created = self._database.write(work)
+        return self.get_batch(batch_id), created
+
+    def get_batch(self, batch_id: str) -> BatchRecord:
+        """One batch as it stands."""
+        row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
+        return rows.batch_record(row, self._spec(row["id"], row["spec"]))
+
+    def list_batches(self, limit: int = 20, after: str | None = None) -> list[BatchRecord]:
+        """The newest batches first; `after` is the id of the last one of the page before."""
+        query = select(batches).order_by(batches.c.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(batches.c.id < after)
+        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
+        return [rows.batch_record(row, self._spec(row["id"], row["spec"])) for row in found]
+
+    def unfinished(self) -> list[BatchRecord]:
+        """Batches to be run or resumed, the oldest first."""
+        query = select(batches).where(batches.c.status.in_([s.value for s in UNFINISHED]))
+        query = query.order_by(batches.c.id)
+        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
+        return [rows.batch_record(row, self._spec(row["id"], row["spec"])) for row in found]
+
+    def claim(self, batch_id: str, owner: str, seconds: float = 10.0) -> BatchRecord:
+        """Take the batch's lease. Raises BatchBusyError while another owner's runs."""
+        self._database.write(lambda connection: leases.claim(connection, batch_id, owner, seconds))
+        return self.get_batch(batch_id)
+
+    def renew(self, batch_id: str, owner: str, seconds: float = 10.0) -> Status:
+        """Prolong the lease. Raises BatchBusyError when another owner has it."""
+        return self._database.write(
+            lambda connection: leases.renew(connection, batch_id, owner, seconds)
+        )
+
+    def release(self, batch_id: str, owner: str) -> None:
+        """Give the lease back; nothing happens when it is another's."""
+        self._database.write(lambda connection: leases.release(connection, batch_id, owner))
+
+    def admit(
+        self,
+        batch_id: str,
+        produced: Sequence[Produced],
+        *,
+        room: int,
+        gate: Gate,
+        novelty_text: Callable[[Candidate], str],
+        protected: ProtectedTexts | None = None,
+        owner: str | None = None,
+    ) -> list[LedgerRow]:
+        """Give each candidate its final word, in `seq` order, in one transaction.
+
+        At most `room` are accepted. `gate` decides again with the novelty grade, which compares
+        `novelty_text(candidate)` with everything ever admitted to the database and with
+        `protected`. With `owner`, raises BatchBusyError when the lease is another's. Raises
+        StoreError when `produced` does not continue the ledger without a gap.
+        """
+        chunk = admission.prepare(produced, novelty_text)
+        return self._database.write(
+            lambda connection: admission.admit(
+                connection, batch_id, chunk, room=room, gate=gate, protected=protected, owner=owner
+            )
+        )
+
+    def next_seq(self, batch_id: str) -> int:
+        """The `seq` after the last in the ledger."""
+        progress = self.progress(batch_id)
+        return progress.accepted + progress.rejected + progress.failed
+
+    def progress(self, batch_id: str) -> Progress:
+        """The counters, which change in the same transaction as the ledger."""
+        row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
+        return rows.progress(row)
+
+    def outcomes(self, batch_id: str) -> list[tuple[str, Outcome, str | None]]:
+        """Source id, outcome and error of every row of the ledger, in `seq` order."""
+        columns = candidates.c.source_id, candidates.c.outcome, candidates.c.error
+        query = select(*columns).where(candidates.c.batch_id == batch_id)
+        found = self._database.read(
+            lambda connection: connection.execute(query.order_by(candidates.c.seq)).all()
+        )
+        return [(source_id, Outcome(outcome), error) for source_id, outcome, error in found]
+
+    def samples(self, batch_id: str, after_seq: int = -1, limit: int = 1000) -> list[LedgerRow]:
+        """Accepted rows in `seq` order, from the one after `after_seq`."""
+        return self._rows(batch_id, (Outcome.ACCEPTED,), after_seq, limit)
+
+    def rejects(self, batch_id: str, after_seq: int = -1, limit: int = 1000) -> list[LedgerRow]:
+        """Rejected and failed rows in `seq` order, from the one after `after_seq`."""
+        return self._rows(batch_id, (Outcome.REJECTED, Outcome.FAILED), after_seq, limit)
+
+    def set_status(
+        self,
+        batch_id: str,
+        status: Status,
+        *,
+        stop_reason: StopReason | None = None,
+        message: str = "",
+        owner: str | None = None,
+    ) -> None:
+        """Write where the batch stands; an end also gets its time.
+
+        With `owner`, raises BatchBusyError when the lease is another's.
+        """
+        ended = None if status in UNFINISHED else time.time()
+        values = {"status": status.value, "stop_reason": stop_reason, "message": message}
+
+        def work(connection: Connection) -> None:
+            leases.require_owner(connection, batch_id, owner)
+            connection.execute(
+                update(batches)
+                .where(batches.c.id == batch_id)
+                .values(**values, ended_at=ended, **leases.elapsed_until_now())
+            )
+
+        self._database.write(work)
+
+    def request_cancel(self, batch_id: str) -> BatchRecord:
+        """Ask whoever runs the batch, or will, to stop; nothing happens to one that has ended."""
+
+        def work(connection: Connection) -> None:
+            leases.read_batch(connection, batch_id, lock=True)
+            cancellable = batches.c.status.in_([status.value for status in _CANCELLABLE])
+            connection.execute(
+                update(batches)
+                .where(batches.c.id == batch_id, cancellable)
+                .values(status=Status.CANCELLING.value)
+            )
+
+        self._database.write(work)
+        return self.get_batch(batch_id)
+
+    def cancel_requested(self, batch_id: str) -> bool:
+        """Whether `request_cancel` was called and the batch has not ended yet."""
+        row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
+        return Status(row["status"]) is Status.CANCELLING
+
+    def _rows(
+        self, batch_id: str, outcomes: Sequence[Outcome], after_seq: int, limit: int
+    ) -> list[LedgerRow]:
+        query = (
+            select(candidates)
+            .where(candidates.c.batch_id == batch_id, candidates.c.seq > after_seq)
+            .where(candidates.c.outcome.in_([outcome.value for outcome in outcomes]))
+            .order_by(candidates.c.seq)
+            .limit(limit)
+        )
+        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
+        if not found:
+            return []
+        sources = {source.id: source for source in self._known_spec(batch_id).sources}
+        return [rows.ledger_row(row, sources) for row in found]
+
+    def _known_spec(self, batch_id: str) -> BatchSpec:
+        return self._specs.get(batch_id) or self.get_batch(batch_id).spec
+
+    def _spec(self, batch_id: str, encoded: str) -> BatchSpec:
+        """Specs never change, so each is decoded once."""
+        spec = self._specs.get(batch_id)
+        if spec is None:
+            spec = codec.decode_spec(encoded)
+            if len(self._specs) >= _SPECS_KEPT:
+                self._specs.clear()
+            self._specs[batch_id] = spec
+        return spec
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    migrate(connection)
+    novelty.bring_up_to_date(connection)
+
+
+def _find_by_key(connection: Connection, key: str | None, request_hash: str) -> str | None:
+    if key is None:
+        return None
+    query = select(batches.c.id, batches.c.request_hash).where(batches.c.idempotency_key == key)
+    found = connection.execute(query).first()
+    if found is None:
+        return None
+    if found.request_hash != request_hash:
+        raise IdempotencyConflictError(
+            f"the idempotency key {key!r} belongs to {found.id}, which was another request: "
+            "send a new key"
+        )
+    return str(found.id)
+
+
+def _new_batch(spec: BatchSpec, encoded: str, idempotency_key: str | None) -> dict[str, Any]:
+    return {
+        "spec": encoded,
+        "idempotency_key": idempotency_key,
+        "request_hash": codec.request_hash(encoded),
+        "status": Status.VALIDATING.value,
+        "created_at": time.time(),
+        "total": spec.count,
+    }
+
+
+def _new_id() -> str:
+    """Ids sort by the time of their making."""
+    return f"batch_{time.time_ns() // 1000:014x}{secrets.token_hex(4)}"

@@ -1,0 +1,137 @@
+"""The data of a batch: what was asked, how far it is, how it ended. Frozen, without behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from graders.types import Candidate, Grade, Source, Verdict
+
+
+class Status(StrEnum):
+    """Where a batch stands; the words are those of the OpenAI Batch API."""
+
+    VALIDATING = "validating"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+class StopReason(StrEnum):
+    """Why a batch drew no more candidates."""
+
+    COUNT_REACHED = "count_reached"
+    MAX_CANDIDATES = "max_candidates"
+    MAX_TOKENS = "max_tokens"
+    MAX_SECONDS = "max_seconds"
+    CANCELLED = "cancelled"
+    NO_USABLE_SOURCE = "no_usable_source"
+    ENGINE_FAILING = "engine_failing"
+
+
+class Outcome(StrEnum):
+    """What became of a candidate. Every candidate has exactly one."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits; None is no limit. `max_tokens` counts prompt and completion tokens."""
+
+    max_candidates: int | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSpec:
+    """One request for `count` samples, as stored. `sources` may not be empty.
+
+    `thresholds` maps a grader's name to the least score that passes, over the shipped defaults.
+    `protect` are texts that must not be repeated.
+    """
+
+    recipe: str
+    count: int
+    sources: tuple[Source, ...]
+    model: str
+    seed: int = 0
+    budget: Budget = Budget()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    protect: tuple[str, ...] = ()
+    fail_on_shortfall: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One candidate to be made: its place in the batch, its source and its seed."""
+
+    seq: int
+    source: Source
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What came back for one draw: a judged candidate, or the name of what went wrong.
+
+    Exactly one of `candidate` and `error` is set. `error` is `code: message`; the codes are
+    `prompt_too_long`, `engine_error`, `engine_timeout`, `recipe_error`, `grader_error` and
+    `cancelled`.
+    `verdict` is that of the stateless graders; admission may still refuse.
+    """
+
+    draw: Draw
+    candidate: Candidate | None = None
+    grades: tuple[Grade, ...] = ()
+    verdict: Verdict | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """The final word on one candidate, as stored under (batch_id, seq)."""
+
+    seq: int
+    outcome: Outcome
+    source_id: str
+    candidate: Candidate | None
+    grades: tuple[Grade, ...] = ()
+    verdict: Verdict | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a batch is. accepted + rejected + failed is every candidate ever drawn.
+
+    `rejected_by` counts rejections by grader (a candidate that fails two counts for both).
+    """
+
+    total: int
+    accepted: int = 0
+    rejected: int = 0
+    failed: int = 0
+    rejected_by: Mapping[str, int] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    engine_seconds: float = 0.0
+    grader_seconds: float = 0.0
+    elapsed_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """How a batch ended. A shortfall is data: `progress.accepted` may be below `total`."""
+
+    status: Status
+    stop_reason: StopReason
+    progress: Progress
+    message: str = ""
