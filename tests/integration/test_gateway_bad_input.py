@@ -148,7 +148,7 @@ async def test_a_full_disk_loses_nothing_and_the_batch_ends_when_there_is_room(
 
     event.listen(Engine, "connect", limit)
     try:
-        async with open_gateway() as http:
+        async with open_gateway(models=fake(concurrency=2)) as http:
             batch_id = (await http.post("/v1/batches", json=request(count=150))).json()["id"]
             while not lines(await http.get(f"/v1/batches/{batch_id}/samples")):
                 await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ from graders.judge import (
 )
 from graders.types import Source
 from workers.recipes import dialogue, essay, problem_set
-from workers.tiny.corpus import essays, problems, sheets
+from workers.tiny.corpus import essays, problems, sheets, verdicts
 from workers.tiny.corpus.problems import Split
 
 DRILL_PROMPT = "Compute."
@@ -71,6 +71,22 @@ def _judge_claim(rng: random.Random, split: Split) -> Row:
     return Row("judge_claim", prompt, render_opinion(quote, claim.supported))
 
 
+def _judge_frame(rng: random.Random, split: Split) -> Row:
+    sheet = sheets.compose_sheet(rng, split)
+    return _verdict_row(sheets.render_sheet(sheet), verdicts.judge_frame(sheet, rng))
+
+
+def _judge_problem_claim(rng: random.Random, split: Split) -> Row:
+    problem = problems.compose_problem(rng, split)
+    verdict = verdicts.judge_problem_claim(problem, rng)
+    return _verdict_row(f"Problem: {problem.text}", verdict)
+
+
+def _verdict_row(source: str, verdict: verdicts.Verdict) -> Row:
+    prompt = CLAIM_PROMPT.format(source=source, claim=verdict.claim)
+    return Row("judge_claim", prompt, render_opinion(verdict.ground, verdict.holds))
+
+
 def _judge_solution(rng: random.Random, split: Split) -> Row:
     problem = problems.compose_problem(rng, split)
     right = rng.random() < 0.5
@@ -85,7 +101,8 @@ def _drill(rng: random.Random, split: Split) -> Row:
     return Row("drill", DRILL_PROMPT, problems.drill(rng))
 
 
-TASKS: tuple[tuple[Callable[[random.Random, Split], Row], float], ...] = (
+Composer = Callable[[random.Random, Split], Row]
+FIRST_STAGE: tuple[tuple[Composer, float], ...] = (
     (_essay, 0.24),
     (_sheet_dialogue, 0.09),
     (_problem_dialogue, 0.05),
@@ -95,13 +112,23 @@ TASKS: tuple[tuple[Callable[[random.Random, Split], Row], float], ...] = (
     (_judge_solution, 0.05),
     (_drill, 0.08),
 )
-"""Each task and its share of the rows."""
+"""Each task and its share of the rows: to read and write."""
+
+SECOND_STAGE: tuple[tuple[Composer, float], ...] = (
+    *FIRST_STAGE[:-1],
+    (_judge_frame, 0.03),
+    (_judge_problem_claim, 0.06),
+    (_drill, 0.03),
+)
+"""And then what rests on that: to judge sentences that state no fact, and others' sums."""
 
 
-def compose_rows(seed: int, split: Split) -> Iterator[Row]:
-    """An endless, reproducible stream of rows. Same seed and split, same rows."""
+def compose_rows(
+    seed: int, split: Split, tasks: tuple[tuple[Composer, float], ...] = SECOND_STAGE
+) -> Iterator[Row]:
+    """An endless, reproducible stream of rows. Same arguments, same rows."""
     rng = random.Random(f"{seed}-{split}")
-    composers = [composer for composer, _ in TASKS]
-    bounds = list(accumulate(share for _, share in TASKS))
+    composers = [composer for composer, _ in tasks]
+    bounds = list(accumulate(share for _, share in tasks))
     while True:
         yield rng.choices(composers, cum_weights=bounds)[0](rng, split)
