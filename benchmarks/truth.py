@@ -157,6 +157,12 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _bars(value: dict[str, float]) -> list[list[float]]:
+    """Distances from a share to the ends of its interval, in percent; the ends may touch it."""
+    below, above = value["share"] - value["low"], value["high"] - value["share"]
+    return [[max(0.0, 100 * below)], [max(0.0, 100 * above)]]
+
+
 def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
     """Bars of the wrong share before and after, with intervals and the aims."""
     import matplotlib
@@ -165,19 +171,19 @@ def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), width_ratios=(2, 1))
-    for place, (name, row) in enumerate(results.items()):
+    for place, row in enumerate(results.values()):
         for offset, key, colour in (
             (-0.2, "wrong_before", "#c0504d"),
             (0.2, "wrong_after", "#4f81bd"),
         ):
             value = row[key]
             height = 100 * value["share"]
-            error = [[height - 100 * value["low"]], [100 * value["high"] - height]]
+            error = _bars(value)
             left.bar(place + offset, height, 0.38, color=colour, yerr=error, capsize=3)
             left.text(place + offset, height + 1.5, f"{height:.1f}%", ha="left", fontsize=8)
         left.plot([place, place + 0.4], [100 * row["aim_wrong_after"]] * 2, color="black", lw=1)
         kept = row["good_kept"]
-        error = [[100 * (kept["share"] - kept["low"])], [100 * (kept["high"] - kept["share"])]]
+        error = _bars(kept)
         right.bar(place, 100 * kept["share"], 0.6, color="#9bbb59", yerr=error, capsize=3)
     left.set_title("wrong samples: before (red), after the gate (blue), aim (line)", fontsize=9)
     right.set_title("good samples kept (aim: above the line)", fontsize=9)
