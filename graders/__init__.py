@@ -1,1 +1,1 @@
-"""Judges text: is it supported, right, well-formed and new? Knows nothing of HTTP, Ray or engines."""
+"""Judges text: supported, right, well-formed, new? Knows nothing of HTTP, Ray or engines."""

@@ -15,7 +15,14 @@ from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.config import ConsistencyConfig
 from graders.errors import UngradedError
-from graders.grounding import Finding, Index, check_claim, index_source, nearest_line
+from graders.grounding import (
+    Finding,
+    Index,
+    check_claim,
+    index_source,
+    nearest_line,
+    unsaid_value,
+)
 from graders.judge import CLAIM_MAX_TOKENS, CLAIM_PROMPT, read_opinion
 from graders.types import Candidate, Evidence, Grade, Source
 
@@ -170,14 +177,18 @@ def _hear(case: _Case, place: int, reply: Completion) -> None:
         case.trouble = str(exc)
         return
     case.answered += 1
-    if opinion.holds:
-        return
     quote = opinion.quote.strip()
+    if not opinion.holds:
+        reason = "the model, asked whether the source supports this, says no"
+    elif unsaid := unsaid_value(case.claims[place].text, quote, index_source(case.source.text)):
+        reason = f"the line of the source that decides says {unsaid!r}, which this does not"
+    else:
+        return
     at = case.source.text.find(quote) if quote else -1
     case.evidence[place] = [
         replace(
             case.evidence[place][0],
-            reason="the model, asked whether the source supports this, says no",
+            reason=reason,
             against=quote or None,
             source_start=at if at >= 0 else None,
             source_end=at + len(quote) if at >= 0 else None,

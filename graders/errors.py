@@ -12,7 +12,7 @@ class GraderError(Exception):
 
 
 class GraderConfigError(GraderError):
-    """The configuration names something that does not exist or does not fit; says what to change."""
+    """The configuration names something that does not exist; the message says what to change."""
 
 
 class UngradedError(GraderError):

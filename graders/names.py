@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Final
 
 from graders.claims import STARTERS
@@ -36,6 +37,9 @@ _VERB: Final = re.compile(
 _ROLE: Final = re.compile(r"\w+(?:er|or|ist|ian|ess|man|men|ers|ors|ists|ians|ly|s)", re.IGNORECASE)
 _SCRIPTS: Final = frozenset("Latin Greek Roman Arabic Cyrillic".split())
 _WRITING: Final = re.compile(r"\s+(?:names?|words?|letters?|alphabet|numerals?)\b")
+_NAME_WORD: Final = re.compile(r"\b[^\W\d_a-z]\w{3,}")
+NEARLY: Final = 0.75
+"""Two words are nearly the same from this share of matching letters on (difflib's ratio)."""
 _ORDINARY: Final = re.compile(r"\w+(?:s|ing|ed|ly|ment|tion|ity|ness|ance|ence)")
 
 
@@ -94,7 +98,19 @@ def _ordinary_lead(
     if lowered in known or re.search(rf"\b{re.escape(lowered)}\b", text):
         return 0 if lowered in known else len(span)
     named = _VERB.match(text, end) or span != word
-    return 0 if named and not _ORDINARY.fullmatch(lowered) else len(span)
+    ordinary = _ORDINARY.fullmatch(lowered) and not _nearly_a_name(word, source)
+    return 0 if (named or _nearly_a_name(word, source)) and not ordinary else len(span)
+
+
+def _nearly_a_name(word: str, source: str) -> bool:
+    """Whether a word is a name of the source with a letter or two wrong (`Mainis`, `Hainis`)."""
+    names = {found for found in _NAME_WORD.findall(source) if abs(len(found) - len(word)) <= 2}
+    return any(
+        not name.startswith(word)
+        and not word.startswith(name)
+        and SequenceMatcher(None, name.casefold(), word.casefold()).ratio() >= NEARLY
+        for name in names
+    )
 
 
 def _common_cut(word: str, source: str, rest: int) -> int:
