@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.deps import runner_of
 from service.errors import TOO_LARGE, install
 from service.routes import batches, grade, health, models, samples
 from service.runner import BatchRunner
@@ -23,7 +24,7 @@ DESCRIPTION = (
 def create_app(settings: Settings) -> FastAPI:
     """The gateway for these settings; its lifespan opens the store and resumes what was left."""
     app = FastAPI(title="Winnow", version=_version(), description=DESCRIPTION, lifespan=_lifespan)
-    app.state.settings = settings
+    app.state.runner = BatchRunner(settings)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     install(app)
     for routes in (batches, samples, grade, models, health):
@@ -56,8 +57,7 @@ class BodyLimit:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    runner = BatchRunner(app.state.settings)
-    app.state.runner = runner
+    runner = runner_of(app)
     await runner.start()
     try:
         yield

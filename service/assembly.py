@@ -1,61 +1,83 @@
-"""From a batch's spec to what runs it: its graders, gate, producer and protected texts."""
+"""Runs a stored batch on this process's engines: puts together what the loop needs, and no sooner
+than the batch is known to be this process's to run.
+"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from graders.config import GradersConfig
-from graders.gate import Gate
 from graders.novelty import ProtectedTexts
 from graders.panel import Panel
 from graders.registry import NOVELTY, build_gate, build_graders
 from graders.types import Candidate
-from workers.engines.base import Engine
+from service.engines import EnginePool
+from service.settings import Settings
+from workers.errors import SpecError
+from workers.lease import Lease
+from workers.pipeline import OnProgress, run_batch
 from workers.producer import EarlyAbort, LocalProducer, engine_complete
-from workers.recipes import Recipe
-from workers.types import BatchSpec
+from workers.recipes import Recipe, load_recipe
+from workers.store import SqlStore
+from workers.store.records import UNFINISHED
 
 
-@dataclass(frozen=True, slots=True)
-class Assembly:
-    """What `run_batch` takes besides the spec and the store. Start `panel` before, close it after.
-
-    `gate` is that of admission, so it requires `novelty` where the recipe does.
-    """
-
-    panel: Panel
-    producer: LocalProducer
-    gate: Gate
-    protected: ProtectedTexts | None
-    novelty_text: Callable[[Candidate], str]
-
-
-def assemble(
+async def run_stored(
     batch_id: str,
-    spec: BatchSpec,
-    recipe: Recipe,
-    engine: Engine,
-    graders: GradersConfig,
+    store: SqlStore,
+    engines: EnginePool,
+    settings: Settings,
     *,
+    recipes: Mapping[str, Recipe],
     protect: Sequence[str] = (),
-    time_limit: float,
-) -> Assembly:
-    """Put a batch together on a shared engine. `protect` adds to the spec's own texts.
+    cancel: asyncio.Event | None = None,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Run a batch to its end; nothing happens to one that has ended. `protect` adds to its texts.
 
-    Raises GraderConfigError.
+    The model is loaded under the batch's lease: a process that may not run it loads nothing.
+    Raises BatchBusyError while another process holds it, and as `run_batch` does; SpecError,
+    RecipeError, GraderConfigError and EngineUnavailableError for what is not to be had here.
     """
-    gate = build_gate(graders, recipe.graders, spec.thresholds)
-    stateless = gate.requiring(name for name in gate.required if name != NOVELTY)
-    panel = Panel(build_graders(graders, recipe.graders, engine_complete(engine)), stateless)
-    producer = LocalProducer(
-        engine, recipe, panel, batch_id, early_abort=_early_abort(panel), time_limit=time_limit
-    )
-    texts = (*protect, *spec.protect)
+    async with Lease(store, batch_id, settings.lease_seconds) as lease:
+        spec = lease.record.spec
+        if lease.record.status not in UNFINISHED:
+            return
+        if spec.model not in settings.models:
+            raise SpecError(f"{batch_id} was made with {spec.model}, which is not configured here")
+        recipe = load_recipe(spec.recipe, dict(recipes))
+        gate = build_gate(settings.graders, recipe.graders, spec.thresholds)
+        stateless = gate.requiring(name for name in gate.required if name != NOVELTY)
+        engine = await engines.get(spec.model)
+        graders = build_graders(settings.graders, recipe.graders, engine_complete(engine))
+        panel = Panel(graders, stateless)
+        texts = (*protect, *spec.protect)
 
-    def novelty_text(candidate: Candidate) -> str:
-        return candidate.fields.get(recipe.novelty_field) or candidate.body
+        def novelty_text(candidate: Candidate) -> str:
+            return candidate.fields.get(recipe.novelty_field) or candidate.body
 
-    return Assembly(panel, producer, gate, ProtectedTexts(texts) if texts else None, novelty_text)
+        await panel.start()
+        try:
+            await run_batch(
+                batch_id,
+                spec,
+                LocalProducer(
+                    engine,
+                    recipe,
+                    panel,
+                    batch_id,
+                    early_abort=_early_abort(panel),
+                    time_limit=settings.candidate_timeout_seconds,
+                ),
+                store,
+                gate=gate,
+                novelty_text=novelty_text,
+                protected=ProtectedTexts(texts) if texts else None,
+                cancel=cancel,
+                on_progress=on_progress,
+                lease=lease,
+            )
+        finally:
+            await panel.aclose()
 
 
 def _early_abort(panel: Panel) -> EarlyAbort | None:

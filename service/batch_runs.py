@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from service.assembly import assemble
+from service.assembly import run_stored
 from service.client import GatewayClient, GatewayError
 from service.engines import EnginePool
 from service.settings import Settings
 from service.views import batch_object, reject_line, sample_line
-from workers.errors import SpecError
-from workers.pipeline import run_batch
-from workers.recipes import Recipe, load_recipe
-from workers.store import BatchRecord, SqlStore
+from workers.recipes import Recipe
+from workers.store import SqlStore
 from workers.types import BatchSpec, LedgerRow, Outcome, Progress
 
 Json = dict[str, Any]
@@ -58,9 +56,23 @@ async def run_here(
             record, _ = await asyncio.to_thread(store.create_batch, asked)
         else:
             record = await asyncio.to_thread(store.get_batch, asked)
+
+        def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
+            for row in rows:
+                _tell(record.id, row, watcher)
+            watcher.batch(batch_object(record, progress))
+
         watcher.batch(batch_object(record))
         await _replay(store, record.id, watcher)
-        await _run(settings, recipes, protect, record, store, engines, watcher)
+        await run_stored(
+            record.id,
+            store,
+            engines,
+            settings,
+            recipes=recipes,
+            protect=protect,
+            on_progress=on_progress,
+        )
         return batch_object(await asyncio.to_thread(store.get_batch, record.id))
     finally:
         await engines.aclose()
@@ -96,49 +108,6 @@ async def run_there(url: str, asked: Json | str, watcher: Watcher) -> Json:
                 async with asyncio.timeout(FINAL_SECONDS):
                     await client.cancel(batch_id)
             raise
-
-
-async def _run(
-    settings: Settings,
-    recipes: Mapping[str, Recipe],
-    protect: Sequence[str],
-    record: BatchRecord,
-    store: SqlStore,
-    engines: EnginePool,
-    watcher: Watcher,
-) -> None:
-    spec = record.spec
-    if spec.model not in settings.models:
-        raise SpecError(f"{record.id} was made with {spec.model}, which is not configured here")
-    work = assemble(
-        record.id,
-        spec,
-        load_recipe(spec.recipe, dict(recipes)),
-        await engines.get(spec.model),
-        settings.graders,
-        protect=protect,
-        time_limit=settings.candidate_timeout_seconds,
-    )
-
-    def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
-        for row in rows:
-            _tell(record.id, row, watcher)
-        watcher.batch(batch_object(record, progress))
-
-    await work.panel.start()
-    try:
-        await run_batch(
-            record.id,
-            spec,
-            work.producer,
-            store,
-            gate=work.gate,
-            novelty_text=work.novelty_text,
-            protected=work.protected,
-            on_progress=on_progress,
-        )
-    finally:
-        await work.panel.aclose()
 
 
 async def _replay(store: SqlStore, batch_id: str, watcher: Watcher) -> None:

@@ -31,7 +31,7 @@ app.command("train-tiny")(train_tiny.train_tiny)
 
 
 def main() -> None:
-    """Run the command line; the errors that a user can mend become one line and exit code 2."""
+    """Run the command line; Ctrl-C ends it without a traceback."""
     try:
         app()
     except KeyboardInterrupt:

@@ -174,8 +174,7 @@ def _respond(
 
 async def _on_known(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
-    if problem is None:
-        return await _on_unknown(request, error)
+    assert problem is not None, "installed for the errors of the table"
     extra = {"field": error.field} if isinstance(error, RequestError) else {}
     if problem.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error)
@@ -208,7 +207,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_unknown(request: Request, error: Exception) -> Response:
-    logger.exception("%s %s", request.method, request.url.path, exc_info=error)
+    """Starlette raises the error again once this is sent, so that the server logs it."""
     problem = Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",

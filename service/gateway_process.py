@@ -25,8 +25,8 @@ class GatewayStartError(Exception):
 async def own_gateway(models: Mapping[str, str]) -> AsyncIterator[str]:
     """The address of a fresh gateway, ready to serve; `models` maps names to engine kinds.
 
-    It reads no configuration but this, and is stopped and cleaned up however the block ends.
-    Raises GatewayStartError.
+    It reads no configuration but this, and is stopped and cleaned up however the block ends;
+    should this process be killed, it stops by itself. Raises GatewayStartError.
     """
     with tempfile.TemporaryDirectory(prefix="winnow-") as name:
         folder = Path(name)
@@ -44,17 +44,17 @@ async def own_gateway(models: Mapping[str, str]) -> AsyncIterator[str]:
 
 
 def _start(folder: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """A session of its own keeps Ctrl-C from reaching it before us."""
+    """In a session of its own Ctrl-C does not reach it before us; its stdin closes when we die."""
     root = str(Path(__file__).resolve().parents[1])
     kept = {key: value for key, value in os.environ.items() if not key.startswith("WINNOW_")}
     path = os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "service.cli", "serve", "--host", HOST, "--port", str(port)]
     with log.open("wb") as stream:
         return subprocess.Popen(
-            [*command, "--log-level", "warning"],
+            [*command, "--log-level", "warning", "--until-stdin-closes"],
             cwd=folder,
             env={**kept, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=stream,
             stderr=stream,
             start_new_session=True,
@@ -62,12 +62,19 @@ def _start(folder: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
 
 
 async def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    async with GatewayClient(url) as client, asyncio.timeout(READY_SECONDS) as limit:
-        while not await client.ready():
-            if process.poll() is not None or limit.expired():
-                tail = log.read_text(errors="replace")[-1000:].strip()
-                raise GatewayStartError(f"the gateway ended with {process.returncode}: {tail}")
-            await asyncio.sleep(0.1)
+    try:
+        async with GatewayClient(url) as client, asyncio.timeout(READY_SECONDS):
+            while not await client.ready():
+                if process.poll() is not None:
+                    raise GatewayStartError(f"the gateway ended at once: {_tail(log)}")
+                await asyncio.sleep(0.1)
+    except TimeoutError as exc:
+        late = f"the gateway is not ready after {READY_SECONDS:.0f} s: {_tail(log)}"
+        raise GatewayStartError(late) from exc
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-1000:].strip().removeprefix("winnow: ")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -76,7 +83,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+    process.communicate()
 
 
 def _free_port() -> int:

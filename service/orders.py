@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.sources import InputError, read_sources, read_texts
+from pydantic import ValidationError
+
+from service.schemas import BatchBody, to_spec
+from service.settings import Settings, settings_for
+from service.sources import InputError, known_recipes, read_sources, read_texts
+from workers.recipes import Recipe
+from workers.types import BatchSpec
 
 Json = dict[str, Any]
 
@@ -32,6 +38,7 @@ class Order:
     rejects: str | None
     url: str | None
     db: str | None
+    config: str | None
     resume: str | None
 
     def request(self) -> Json:
@@ -55,9 +62,13 @@ class Order:
 
     def resume_command(self, batch_id: str) -> str:
         """The command line that finishes this batch."""
-        options = {"--db": self.db, "--out": self.out, "--rejects": self.rejects}
-        if self.model not in (None, "winnow-tiny"):
-            options["--model"] = self.model
+        options = {
+            "--config": self.config,
+            "--db": self.db,
+            "--model": self.model,
+            "--out": self.out,
+            "--rejects": self.rejects,
+        }
         words = [word for name, value in options.items() if value for word in (name, value)]
         words += [word for file in self.recipe_files for word in ("--recipe-file", str(file))]
         return shlex.join(["winnow", "generate", "--resume", batch_id, *words])
@@ -68,11 +79,9 @@ class Order:
 
         if self.url:
             return await run_there(self.url, request, watcher)
-        from service.local import known_recipes, settings_for, spec_of
-
         settings = settings_for(self.model, database_url=self.db)
         recipes = known_recipes([*settings.recipe_files, *self.recipe_files])
-        asked = request if isinstance(request, str) else spec_of(request, settings, recipes)
+        asked = request if isinstance(request, str) else _spec_of(request, settings, recipes)
         protect = read_texts(settings.protect_files)
         return await run_here(settings, recipes, protect, asked, watcher)
 
@@ -87,3 +96,13 @@ def read_thresholds(given: Iterable[str]) -> dict[str, float]:
         except ValueError as exc:
             raise InputError(f"--threshold {item}: write it as consistency=0.9") from exc
     return thresholds
+
+
+def _spec_of(request: Json, settings: Settings, recipes: Mapping[str, Recipe]) -> BatchSpec:
+    try:
+        body = BatchBody.model_validate(request)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{field}: {first['msg']}") from exc
+    return to_spec(body, settings, recipes)

@@ -12,15 +12,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 from graders.errors import GraderError
-from service.assembly import assemble
+from service.assembly import run_stored
 from service.changes import Changes
 from service.engines import EnginePool
 from service.metrics import Metrics
 from service.settings import Settings
-from service.sources import read_texts
+from service.sources import known_recipes, read_texts
 from workers.errors import BatchBusyError, WorkerError
-from workers.pipeline import run_batch
-from workers.recipes import SHIPPED, Recipe, load_recipe, load_recipe_file
+from workers.recipes import Recipe
 from workers.store import BatchRecord, SqlStore
 from workers.types import BatchSpec, LedgerRow, Progress
 
@@ -47,7 +46,7 @@ class BatchRunner:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.recipes: dict[str, Recipe] = dict(SHIPPED)
+        self.recipes: dict[str, Recipe] = {}
         self.engines = EnginePool(settings.models)
         self.changes = Changes()
         self.metrics = Metrics(lambda: self._running)
@@ -57,19 +56,21 @@ class BatchRunner:
         self._runs: dict[str, _Run] = {}
         self._not_before: dict[str, float] = {}
         self._running = 0
+        self._started = False
         self._turn = asyncio.Condition()
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Open the store, read the files that the configuration names, resume what was left.
 
-        Raises StoreError, RecipeError and InputError.
+        Does nothing when it has started. Raises StoreError, RecipeError and InputError.
         """
-        for path in self.settings.recipe_files:
-            recipe = load_recipe_file(path)
-            self.recipes[recipe.name] = recipe
+        if self._started:
+            return
+        self.recipes = known_recipes(self.settings.recipe_files)
         self.protect = read_texts(self.settings.protect_files)
         self.store = await asyncio.to_thread(SqlStore, self.settings.database_url)
+        self._started = True
         self._in_background(self._resume_forever())
 
     async def aclose(self) -> None:
@@ -174,37 +175,19 @@ class BatchRunner:
         return self._running < self.settings.max_running_batches
 
     async def _run(self, run: _Run) -> None:
-        record = await self.record(run.batch_id)
-        spec = record.spec
-        work = assemble(
-            record.id,
-            spec,
-            load_recipe(spec.recipe, self.recipes),
-            await self.engines.get(spec.model),
-            self.settings.graders,
-            protect=self.protect,
-            time_limit=self.settings.candidate_timeout_seconds,
-        )
-
         def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
             if run.progress is not None:
                 self.metrics.observe(run.progress, progress)
             run.progress = progress
-            self.changes.announce(record.id)
+            self.changes.announce(run.batch_id)
 
-        await work.panel.start()
-        try:
-            await run_batch(
-                record.id,
-                spec,
-                work.producer,
-                self.store,
-                gate=work.gate,
-                novelty_text=work.novelty_text,
-                protected=work.protected,
-                cancel=run.cancel,
-                on_progress=on_progress,
-                lease_seconds=self.settings.lease_seconds,
-            )
-        finally:
-            await work.panel.aclose()
+        await run_stored(
+            run.batch_id,
+            self.store,
+            self.engines,
+            self.settings,
+            recipes=self.recipes,
+            protect=self.protect,
+            cancel=run.cancel,
+            on_progress=on_progress,
+        )

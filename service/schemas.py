@@ -7,7 +7,7 @@ its index.
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -22,6 +22,7 @@ from workers.types import BatchSpec, Budget
 MAX_INTEGER = 2**63 - 1
 SYNCHRONOUS_COUNT = 50
 MAX_GRADE_ROWS = 10_000
+WITHOUT_MODEL = frozenset({"form", "novelty"})
 CANDIDATES_PER_SAMPLE, SPARE_CANDIDATES = 50, 200
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -116,6 +117,11 @@ def model_name(asked: str | None, settings: Settings) -> str:
     name = settings.model_name if asked is None else asked
     _known("model", name, settings.models)
     return name
+
+
+def may_ask_model(graders: Collection[str] | None) -> bool:
+    """Whether any of these graders (None: whichever a row supports) could ask the model."""
+    return graders is None or not WITHOUT_MODEL.issuperset(graders)
 
 
 def check_texts(field: str, texts: Iterable[str], settings: Settings) -> None:

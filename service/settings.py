@@ -95,6 +95,18 @@ def load_settings(**flags: Any) -> Settings:
         raise ConfigurationError(f"the configuration can't be read: {exc}") from exc
 
 
+def settings_for(model: str | None, **flags: Any) -> Settings:
+    """The settings; `model` may also be a checkpoint folder or a name on the hub.
+
+    Raises ConfigurationError.
+    """
+    settings = load_settings(**flags)
+    if model is None or model in settings.models or not ("/" in model or Path(model).is_dir()):
+        return settings
+    models = {**settings.models, model: TransformersConfig(model=model)}
+    return settings.model_copy(update={"models": models})
+
+
 def _file() -> Path:
     named = os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
@@ -45,12 +46,14 @@ async def run_batch(
     protected: ProtectedTexts | None = None,
     cancel: asyncio.Event | None = None,
     on_progress: OnProgress | None = None,
+    lease: Lease | None = None,
     lease_seconds: float = LEASE_SECONDS,
 ) -> BatchResult:
     """Run a stored batch to its end, from wherever an earlier run left it.
 
     `gate` is that of admission: it may require `novelty`. `producer` must be started. A batch
-    that has ended already is not run again; its result is returned.
+    that has ended already is not run again; its result is returned. `lease` is the batch's own,
+    entered by a caller who had to hold it first; without it one is taken here.
 
     How it ends: `completed` with its samples, or when a budget is spent and a shortfall is
     allowed (`stop_reason` names the budget); `failed` when a shortfall is not allowed, when no
@@ -62,11 +65,11 @@ async def run_batch(
     The same holds when the coroutine itself is cancelled: nothing is written for what was in
     flight, and a later run draws it again.
     """
-    async with Lease(store, batch_id, lease_seconds) as lease:
-        record = lease.record
+    async with nullcontext(lease) if lease else Lease(store, batch_id, lease_seconds) as held:
+        record = held.record
         if record.status not in UNFINISHED and record.stop_reason is not None:
             return BatchResult(record.status, record.stop_reason, record.progress, record.message)
-        run = _Run(batch_id, spec, producer, store, lease, cancel or asyncio.Event())
+        run = _Run(batch_id, spec, producer, store, held, cancel or asyncio.Event())
         run.gate, run.protected, run.novelty_text = gate, protected, novelty_text
         run.on_progress = on_progress
         return await run.to_the_end()

@@ -94,6 +94,7 @@ def generate(
                 rejects=rejects,
                 url=url,
                 db=db,
+                config=config,
                 resume=resume,
             )
         )

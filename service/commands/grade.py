@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from workers.export import Export
 
 Json = dict[str, Any]
-WITHOUT_MODEL = frozenset({"form", "novelty"})
 
 
 def grade(
@@ -58,9 +57,10 @@ def grade(
     """
     with told_in_one_line():
         use_config(config)
-        from service.local import known_recipes, settings_for
         from service.orders import read_thresholds
-        from service.sources import InputError, read_texts
+        from service.schemas import may_ask_model
+        from service.settings import settings_for
+        from service.sources import InputError, known_recipes, read_texts
 
         if no_model and model:
             raise InputError("--model and --no-model exclude each other; keep one")
@@ -72,7 +72,7 @@ def grade(
             "recipes": known_recipes([*settings.recipe_files, *(recipe_file or [])]),
             "protect": read_texts([*settings.protect_files, *(protect or [])]),
         }
-        asked = None if names is not None and WITHOUT_MODEL.issuperset(names) else model
+        asked = model if may_ask_model(names) else None
         asyncio.run(_grade(settings, asked, options, rows, out))
 
 

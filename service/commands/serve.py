@@ -1,10 +1,12 @@
 """`winnow serve`: the HTTP gateway."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from service.commands.endings import BAD_INPUT, stop, told_in_one_line, use_config
+from service.commands.endings import told_in_one_line, use_config
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def serve(
@@ -17,7 +19,8 @@ def serve(
         str | None, typer.Option(help="Model for requests that name none; one of the configured.")
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration file.")] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = "info",
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
     """Serve the HTTP gateway; batches left by an earlier run are resumed.
 
@@ -27,14 +30,8 @@ def serve(
     """
     with told_in_one_line():
         use_config(config)
-        from service.server import build_server
+        from service.server import serve_gateway
         from service.settings import load_settings
 
         settings = load_settings(host=host, port=port, database_url=db, default_model=model)
-        server = build_server(settings, log_level)
-    try:
-        server.run()
-    except OSError as exc:
-        raise stop(f"can't listen on {settings.host}:{settings.port}: {exc}", BAD_INPUT) from exc
-    if not server.started:
-        raise typer.Exit(1)
+        serve_gateway(settings, log_level=log_level, until_stdin_closes=until_stdin_closes)

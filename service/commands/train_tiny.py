@@ -1,6 +1,8 @@
 """`winnow train-tiny`: trains the small model that ships, from a seed, on composed text."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,34 +56,29 @@ def _summary(log: Path) -> int:
     return int(orjson.loads(log.read_bytes())["parameters"])
 
 
-def _reported(steps: int) -> Any:
-    """A context that gives the `report` function: a bar on a terminal, lines elsewhere."""
-    from contextlib import contextmanager
-
+@contextmanager
+def _reported(steps: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Gives the `report` function: it moves a bar on a terminal, and prints lines elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from service.display import stderr_console
 
-    @contextmanager
-    def reporting() -> Any:
-        console = stderr_console()
-        columns = (
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} {task.description}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=steps)
+    console = stderr_console()
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=steps)
 
-            def report(entry: dict[str, Any]) -> None:
-                words = _describe(entry)
-                bar.update(task, completed=entry["step"], description=words)
-                if not console.is_terminal or "held_out" in entry:
-                    console.print(f"step {entry['step']}/{steps}: {words}", soft_wrap=True)
+        def report(entry: dict[str, Any]) -> None:
+            words = _describe(entry)
+            bar.update(task, completed=entry["step"], description=words)
+            if not console.is_terminal or "held_out" in entry:
+                console.print(f"step {entry['step']}/{steps}: {words}", soft_wrap=True)
 
-            yield report
-
-    return reporting()
+        yield report
 
 
 def _describe(entry: dict[str, Any]) -> str:

@@ -10,11 +10,10 @@ from graders.row_grader import RowGrader
 from service.deps import Runner
 from service.errors import RequestError
 from service.runner import BatchRunner
-from service.schemas import GradeBody, check_texts, model_name
+from service.schemas import GradeBody, check_texts, may_ask_model, model_name
 from workers.producer import engine_complete
 
 CHUNK = 256
-WITHOUT_MODEL = frozenset({"form", "novelty"})
 
 router = APIRouter(prefix="/v1", tags=["grade"])
 
@@ -58,6 +57,6 @@ def _check_encodable(index: int, row: dict[str, Any]) -> None:
 async def _complete(body: GradeBody, runner: BatchRunner) -> Complete | None:
     """The model's opinion, where a grader may ask for it."""
     model = model_name(body.model, runner.settings)
-    if body.graders is not None and WITHOUT_MODEL.issuperset(body.graders):
+    if not may_ask_model(body.graders):
         return None
     return engine_complete(await runner.engines.get(model))

@@ -29,11 +29,9 @@ SHEETS = [
         ("Miro", 259, "Lake Anso", "the Tamber", "Lorrin", "Quell"),
     )
 ]
-START = (
-    "from service.server import build_server\n"
-    "from service.settings import load_settings\n"
-    "build_server(load_settings(), log_level='warning').run()"
-)
+ROOT = Path(__file__).parents[2]
+SERVE = [sys.executable, "-m", "service.cli", "serve", "--log-level", "warning"]
+START_SECONDS, STOP_SECONDS = 120, 60
 
 OpenGateway = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -78,8 +76,8 @@ class GatewayProcess:
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        self.process = subprocess.Popen([sys.executable, "-c", START], env=self.environment)
-        async with GatewayClient(self.url) as client:
+        self.process = subprocess.Popen(SERVE, env=self.environment, cwd=ROOT)
+        async with GatewayClient(self.url) as client, asyncio.timeout(START_SECONDS):
             while not await client.ready():
                 assert self.process.poll() is None, "the gateway ended at once"
                 await asyncio.sleep(0.05)
@@ -88,7 +86,7 @@ class GatewayProcess:
         """Send a signal and wait for the end; the exit code."""
         assert self.process is not None
         self.process.send_signal(how)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, STOP_SECONDS)
 
 
 @pytest.fixture

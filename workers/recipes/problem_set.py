@@ -14,6 +14,7 @@ _SHAPE = re.compile(
     r"\s*Answer:\s*(?P<answer>\S[^\n]*)\s*",
     re.DOTALL,
 )
+_SECOND = re.compile(r"^\s*(?:Problem|Solution|Answer):", re.MULTILINE)
 
 
 def prompt(source: Source) -> str:
@@ -26,6 +27,8 @@ def parse(text: str) -> Parsed:
     match = _SHAPE.fullmatch(text)
     if match is None:
         raise MalformedTextError("a problem needs 'Problem:', 'Solution:' and one 'Answer:' line")
+    if _SECOND.search(match["solution"]) or _SECOND.search(match["problem"]):
+        raise MalformedTextError("'Problem:', 'Solution:' or 'Answer:' stands there twice")
     fields = {name: match[name].strip() for name in ("problem", "solution", "answer")}
     return Parsed(
         fields, body=fields["solution"], question=fields["problem"], answer=fields["answer"]
