@@ -15,6 +15,8 @@ MAX_EXPONENT: Final = 64
 MAX_DIGITS: Final = 24
 UNIT_WORDS: Final = 5
 MAX_OPERANDS: Final = 60
+MAX_BITS: Final = 512
+"""Of any numerator or denominator on the way: keeps work small and every value a float."""
 
 _GLYPHS: Final = {"½": (1, 2), "¼": (1, 4), "¾": (3, 4), "⅓": (1, 3), "⅔": (2, 3), "⅕": (1, 5)}
 _NUMBER_WORDS: Final = {"half": (1, 2), "third": (1, 3), "quarter": (1, 4)}
@@ -60,8 +62,9 @@ class Operand:
 class Equation:
     """An equation of the text with its offsets.
 
-    `value` is what its left side comes to, `stated` what the text says, None of a division by
-    zero. `checked` is False where nothing can be recomputed ("2 boxes = 24 eggs").
+    `value` is what its left side comes to, None of a division by zero and of what is too large
+    to compute; `stated` what the text says. `checked` is False where nothing can be recomputed
+    ("2 boxes = 24 eggs").
     """
 
     text: str
@@ -76,7 +79,9 @@ class Equation:
 
 
 class UnreadableError(ValueError):
-    """These tokens are no expression."""
+    """These tokens are no expression, or one too large; then `resume` is the token to go on at."""
+
+    resume: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +180,8 @@ def _scan(text: str, offset: int) -> Iterator[Equation]:
             continue
         try:
             sides, equals = _chain(tokens, place)
-        except UnreadableError:
-            place += 1
+        except UnreadableError as exc:
+            place = max(exc.resume, place + 1)
             continue
         if len(sides) < 2:
             place = max(sides[-1].end, place + 1)
@@ -281,6 +286,15 @@ def _remainder(tokens: Sequence[_Token], left: _Side, right: _Side) -> bool:
     return bool(whole == right.value and over - under * whole == rest.value)
 
 
+def _bits(value: Rational) -> int:
+    return max(abs(int(value.p)), int(value.q)).bit_length()
+
+
+def _bounded(value: Rational) -> Rational | None:
+    """The value, or None, as for a division by zero, where it has more than MAX_BITS."""
+    return value if _bits(value) <= MAX_BITS else None
+
+
 class _Parser:
     """Recursive descent over tokens: sum, product, power, operand."""
 
@@ -332,7 +346,7 @@ class _Parser:
                 value = value * (1 + other if sign == "+" else 1 - other)
                 self.percent = False
             else:
-                value = value + other if sign == "+" else value - other
+                value = _bounded(value + other if sign == "+" else value - other)
                 percent = self.percent = percent and self.percent
         return value
 
@@ -345,7 +359,7 @@ class _Parser:
             if value is None or other is None or (sign == "/" and other == 0):
                 value = None
             else:
-                value = value / other if sign == "/" else value * other
+                value = _bounded(value / other if sign == "/" else value * other)
         return value
 
     def power(self) -> Rational | None:
@@ -353,15 +367,15 @@ class _Parser:
         token = self.peek()
         if token is not None and token.kind == "power":
             self.place += 1
-            return None if base is None else base ** (2 if token.text == "²" else 3)
+            return None if base is None else _bounded(base ** (2 if token.text == "²" else 3))
         if self.operator("^"):
             exponent = self.operand()
             if base is None or exponent is None:
                 return None
             small = exponent.q == 1 and abs(exponent) <= MAX_EXPONENT
-            if not small or abs(base.p) > 10**6 or (base == 0 and exponent < 0):
+            if not small or (base == 0 and exponent < 0):
                 raise UnreadableError
-            return base**exponent
+            return _bounded(base**exponent) if _bits(base) * abs(exponent) <= MAX_BITS else None
         return base
 
     def operand(self) -> Rational | None:
@@ -369,7 +383,11 @@ class _Parser:
         while token is not None and token.kind == "word" and token.text in ("the", "a", "those"):
             self.place += 1
             token = self.peek()
-        if token is None or self.depth > 20 or len(self.operands) > MAX_OPERANDS:
+        if len(self.operands) > MAX_OPERANDS:
+            error = UnreadableError()
+            error.resume = self.place
+            raise error
+        if token is None or self.depth > 20:
             raise UnreadableError
         if token.kind == "operator" and token.text in "-−":
             self.place += 1

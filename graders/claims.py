@@ -28,7 +28,8 @@ _LEAD = re.compile(
     rf"[ \t]*(?:(?:[-*•–]|\d{{1,2}}[.)])[ \t]+)?(?:(?:{LABELS})[ \t]*:[ \t]*)?", re.IGNORECASE
 )
 _SPEAKER = re.compile(r"^[ \t]*([A-Z][a-z]+):[ \t]+", re.MULTILINE)
-_END = re.compile(r"(?:[.!?…]+|[.!?…]*[\"”’'])[\"”’')\]]*(?=\s|$)")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"”’')\]]*+(?=\s|$)")
+_LONGEST_TOKEN = 40
 _TOKEN_BEFORE = re.compile(r"([\w.]*\w)\.+[\"”’')\]]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _TALK_FIRST: Final = frozenset(
@@ -120,8 +121,6 @@ def _trim(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
 def _ends_sentence(text: str, begin: int, mark: int, end: int, high: int) -> bool:
     rest = text[end:high].lstrip()
     ending = text[mark:end]
-    if not any(char in ".!?…" for char in ending):
-        return False
     if not rest:
         return True
     following = rest.lstrip("\"'“‘([")
@@ -129,7 +128,7 @@ def _ends_sentence(text: str, begin: int, mark: int, end: int, high: int) -> boo
         return False
     if "!" in ending or "?" in ending:
         return True
-    token = _TOKEN_BEFORE.search(text[begin:end])
+    token = _TOKEN_BEFORE.search(text, max(begin, end - _LONGEST_TOKEN), end)
     if token is None:
         return True
     return _token_ends(token[1], following)

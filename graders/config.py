@@ -49,9 +49,6 @@ class AnswersConfig(_Options):
     resolution_temperature: float = Field(
         default=0.5, ge=0, le=2, description="sampling temperature of the re-solutions"
     )
-    judge: bool = Field(
-        default=False, description="also ask the model whether the solution is right"
-    )
 
     @model_validator(mode="after")
     def _agreement_is_reachable(self) -> "AnswersConfig":

@@ -30,6 +30,9 @@ _EXEMPT = re.compile(
 MAX_QUANTITIES: Final = 60
 """The most distinct numbers that one claim may hold: bounds the work on hostile text."""
 
+MAX_CHARS: Final = 2000
+"""The longest sentence that is read as one claim, for the same reason."""
+
 STOPWORDS: Final = frozenset(
     "a an the of in on at by to from for with and or but is was are were be been being has "
     "have had do does did it its he his him she her they their them this that these those "
@@ -54,7 +57,7 @@ _MONTHS: Final = (
 _COPULA = re.compile(r"\b(?:is|was|are|were|came|comes)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Line:
     """A line or sentence of the source: `topic` are the stems that say what it is about."""
 
@@ -69,9 +72,12 @@ class Line:
     negative: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Index:
-    """A source, read once: its lines, and all their quantities, words and names (folded)."""
+    """A source, read once: its lines, and all their quantities, words and names (folded).
+
+    Compared by identity: hashing a whole source for each look-up would cost more than the rules.
+    """
 
     text: str
     lines: tuple[Line, ...]
@@ -208,6 +214,8 @@ def check_claim(claim: Claim, index: Index, computed: frozenset[Fraction]) -> li
 
     `computed` are results of sound equations of the text, which count as supported numbers.
     """
+    if len(claim.text) > MAX_CHARS:
+        return [Finding(claim.text[:80], 0, f"a sentence of over {MAX_CHARS} characters")]
     findings = [*_wrong_equations(find_equations(claim.text))]
     quantities = [q for q in find_quantities(claim.text) if not _idle(q, claim.text)]
     names = list(find_names(claim.text, index.words, index.text))

@@ -81,7 +81,7 @@ _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _NUMERIC = re.compile(
     rf"(?P<money>[$€£]\s?)?(?P<whole>(?<![\w.]){_DIGITS}|(?<=[$€£]){_DIGITS})"
     r"(?P<ordinal>(?:st|nd|rd|th)\b)?(?P<decade>s\b)?"
-    r"(?P<over>/\d+)?(?:[ -](?P<scale>hundred|thousand|million|billion)\b)?"
+    r"(?P<over>/\d{1,15}(?!\d))?(?:[ -](?P<scale>hundred|thousand|million|billion)\b)?"
 )
 _WORDS = sorted([*SMALL, *TENS, *SCALES, *ORDINALS, "dozen"], key=len, reverse=True)
 _WORD_NUMBER = re.compile(
@@ -114,7 +114,7 @@ class Quantity:
     def yearlike(self) -> bool:
         """A bare four-digit integer that may be a year."""
         plain = self.dimension is None and "," not in self.text and self.value.denominator == 1
-        return plain and 1000 <= self.value <= 2100
+        return plain and 1000 <= self.value.numerator <= 2100
 
 
 def find_quantities(text: str) -> list[Quantity]:

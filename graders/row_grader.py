@@ -70,6 +70,7 @@ class RowGrader:
         self._protected = ProtectedTexts(protect)
         self._index = index if index is not None else MemoryIndex()
         self._built: dict[str, Grader] = {}
+        self._indexed: set[str] = set()
 
     def read(self, row: Mapping[str, Any], index: int) -> Candidate:
         """One row as a Candidate. Raises GraderConfigError; see `candidate_from_row`."""
@@ -148,7 +149,9 @@ class RowGrader:
             grades = (*judged.grades, self._novelty(candidate, text))
             verdict = decide(gate, grades)
             if verdict.accepted:
-                self._index.add(id_, text, fingerprint(text))
+                key = f"{id_} (row {candidate.seq + 1})" if id_ in self._indexed else id_
+                self._indexed.add(key)
+                self._index.add(key, text, fingerprint(text))
         except IndexUnavailableError as exc:
             grades = (*judged.grades, Grade(NOVELTY, VERSION, None, ungraded=str(exc)))
             verdict = decide(gate, grades)

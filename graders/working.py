@@ -39,7 +39,7 @@ _FRACTION = re.compile(
     r"(half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)\b", re.IGNORECASE
 )  # fmt: skip
 _TOPS: Final = {"one": 1, "a": 1, "two": 2, "three": 3, "four": 4, "five": 5, "seven": 7}
-_ASKED = re.compile(r"[^.!?]*\?")
+_ASKED = re.compile(r"(?<![^.!?])[^.!?]*+\?")
 _COUNTED = re.compile(
     r"\bhow many\s+(?:more\s+|fewer\s+)?(?!(?:in|of|are|is|does|do|did|will|were|was|has|have|can|"
     r"altogether)\b)[a-z]"

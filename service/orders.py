@@ -79,7 +79,7 @@ class Order:
 
         if self.url:
             return await run_there(self.url, request, watcher)
-        settings = settings_for(self.model, database_url=self.db)
+        settings = settings_for(self.model, self.config, database_url=self.db)
         recipes = known_recipes([*settings.recipe_files, *self.recipe_files])
         asked = request if isinstance(request, str) else _spec_of(request, settings, recipes)
         protect = read_texts(settings.protect_files)

@@ -59,9 +59,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as exc:
-        raise ConfigurationError(
-            f"can't listen on {host}:{port}: {exc.strerror or exc}; name another by --host or --port"
-        ) from exc
+        why = f"can't listen on {host}:{port}: {exc.strerror or exc}"
+        raise ConfigurationError(f"{why}; name another by --host or --port") from exc
 
 
 def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:

@@ -70,47 +70,59 @@ class Settings(BaseSettings):
         """The model that serves requests which name none."""
         return self.default_model or next(iter(self.models))
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags over environment over file."""
-        file = TomlConfigSettingsSource(settings_cls, toml_file=_file())
-        return init_settings, env_settings, file
 
+def load_settings(config: str | None = None, **flags: Any) -> Settings:
+    """Read file and environment; a flag that is None was not given.
 
-def load_settings(**flags: Any) -> Settings:
-    """Read file and environment; a flag that is None was not given. Raises ConfigurationError."""
+    `config` names the file; else WINNOW_CONFIG does, else it is winnow.toml, if there.
+    Raises ConfigurationError.
+    """
     _refuse_unknown_variables()
+    kind = _reading(_file(config))
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return kind(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as exc:
         raise ConfigurationError(_explain(exc)) from exc
     except (SettingsError, OSError, ValueError) as exc:
         raise ConfigurationError(f"the configuration can't be read: {exc}") from exc
 
 
-def settings_for(model: str | None, **flags: Any) -> Settings:
+def settings_for(model: str | None, config: str | None = None, **flags: Any) -> Settings:
     """The settings; `model` may also be a checkpoint folder or a name on the hub.
 
     Raises ConfigurationError.
     """
-    settings = load_settings(**flags)
+    settings = load_settings(config, **flags)
     if model is None or model in settings.models or not ("/" in model or Path(model).is_dir()):
         return settings
     models = {**settings.models, model: TransformersConfig(model=model)}
     return settings.model_copy(update={"models": models})
 
 
-def _file() -> Path:
-    named = os.environ.get(CONFIG_VARIABLE)
+def _reading(file: Path) -> type[Settings]:
+    """Settings that take from this file what neither flags nor environment say."""
+
+    class FileSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            toml = TomlConfigSettingsSource(settings_cls, toml_file=file)
+            return init_settings, env_settings, toml
+
+    return FileSettings
+
+
+def _file(config: str | None) -> Path:
+    named = config or os.environ.get(CONFIG_VARIABLE)
     if named and not Path(named).is_file():
-        raise ConfigurationError(f"{CONFIG_VARIABLE} names {named}, which is no file")
+        asked = "--config" if config else CONFIG_VARIABLE
+        raise ConfigurationError(f"{asked} names {named}, which is no file")
     return Path(named) if named else DEFAULT_FILE
 
 

@@ -184,7 +184,9 @@ class _Run:
 
     def _observe(self, source_id: str, outcome: Outcome, error: str | None) -> None:
         code = (error or "").partition(":")[0]
-        if error and code != "cancelled":
+        if code == "cancelled":  # by an end that a crash kept from being written down
+            return
+        if error:
             self._errors.append(error)
         index = self._source_index[source_id]
         self._oversampler.observe(index, outcome, too_long=code == "prompt_too_long")

@@ -49,9 +49,3 @@ def stop(message: str, code: int) -> typer.Exit:
     """Say why on stderr; raise what this returns."""
     typer.echo(f"winnow: {message}", err=True)
     return typer.Exit(code)
-
-
-def use_config(path: str | None) -> None:
-    """Let the settings read this file instead of winnow.toml."""
-    if path is not None:
-        os.environ["WINNOW_CONFIG"] = path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from service.commands.endings import INTERRUPTED, SHORTFALL, stop, told_in_one_line, use_config
+from service.commands.endings import INTERRUPTED, SHORTFALL, stop, told_in_one_line
 
 if TYPE_CHECKING:
     from service.orders import Order
@@ -70,7 +70,6 @@ def generate(
     --out essays.jsonl[/bold]
     """
     with told_in_one_line():
-        use_config(config)
         from service.orders import Order, read_thresholds
 
         budget = {

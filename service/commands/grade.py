@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.endings import told_in_one_line, use_config
+from service.commands.endings import told_in_one_line
 
 if TYPE_CHECKING:
     from graders.row_grader import RowGrader
@@ -56,7 +56,6 @@ def grade(
     Example: [bold]winnow grade --in rows.jsonl --out graded.jsonl[/bold]
     """
     with told_in_one_line():
-        use_config(config)
         from service.orders import read_thresholds
         from service.schemas import may_ask_model
         from service.settings import settings_for
@@ -65,7 +64,7 @@ def grade(
         if no_model and model:
             raise InputError("--model and --no-model exclude each other; keep one")
         names = [name.strip() for name in graders.split(",")] if graders is not None else None
-        settings = settings_for(model)
+        settings = settings_for(model, config)
         options: Json = {
             "graders": names,
             "thresholds": read_thresholds(threshold or []),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.commands.endings import told_in_one_line, use_config
+from service.commands.endings import told_in_one_line
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -29,9 +29,8 @@ def serve(
     Example: [bold]winnow serve --port 8000[/bold], then open http://127.0.0.1:8000/docs
     """
     with told_in_one_line():
-        use_config(config)
         from service.server import serve_gateway
         from service.settings import load_settings
 
-        settings = load_settings(host=host, port=port, database_url=db, default_model=model)
+        settings = load_settings(config, host=host, port=port, database_url=db, default_model=model)
         serve_gateway(settings, log_level=log_level, until_stdin_closes=until_stdin_closes)

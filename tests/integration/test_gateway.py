@@ -23,6 +23,12 @@ async def finished(http: httpx.AsyncClient, batch_id: str) -> Json:
     return (await http.get(f"/v1/batches/{batch_id}")).json()
 
 
+async def accepted(http: httpx.AsyncClient, batch_id: str, count: int) -> None:
+    """Until the batch has this many samples."""
+    while (await http.get(f"/v1/batches/{batch_id}")).json()["request_counts"]["accepted"] < count:
+        await asyncio.sleep(0.02)
+
+
 def lines(response: httpx.Response) -> list[Json]:
     assert response.status_code == 200, response.text
     return [orjson.loads(line) for line in response.text.splitlines()]
@@ -135,7 +141,7 @@ async def test_batches_are_listed_newest_first_and_paged(gateway: httpx.AsyncCli
 async def test_a_cancelled_batch_ends_and_keeps_what_it_has(open_gateway: OpenGateway) -> None:
     async with open_gateway(models=fake(latency_s=0.05, concurrency=2)) as http:
         batch_id = (await http.post("/v1/batches", json=request(count=1000))).json()["id"]
-        await asyncio.sleep(0.5)
+        await accepted(http, batch_id, 1)
         assert (await http.post(f"/v1/batches/{batch_id}/cancel")).status_code == 200
         batch = await finished(http, batch_id)
         samples = lines(await http.get(f"/v1/batches/{batch_id}/samples"))
@@ -150,9 +156,9 @@ async def test_batches_above_the_limit_wait_and_can_be_cancelled_while_they_do(
     slow = fake(latency_s=0.05, concurrency=2)
     async with open_gateway(models=slow, max_running_batches=1) as http:
         first = (await http.post("/v1/batches", json=request(count=1000))).json()["id"]
-        await asyncio.sleep(0.2)
+        await accepted(http, first, 1)
         second = (await http.post("/v1/batches", json=request(count=1))).json()["id"]
-        await asyncio.sleep(0.2)
+        await accepted(http, first, 10)
         assert (await http.get(f"/v1/batches/{second}")).json()["status"] == "validating"
         await http.post(f"/v1/batches/{second}/cancel")
         assert (await finished(http, second))["status"] == "cancelled"

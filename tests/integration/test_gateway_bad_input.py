@@ -23,7 +23,7 @@ JSON = {"content-type": "application/json"}
         ({"budget": {"max_euros": 1}}, 422, "budget.max_euros: no such field"),
         ({"sources": [{"text": "a", "title": "b"}]}, 422, "sources[0].title: no such field"),
         ({"count": 0}, 422, "count: "),
-        ({"count": 1_000_000}, 422, "count: 1000000 is above this gateway's 100000"),
+        ({"count": 1_000_000}, 422, "count: 1000000 is above "),
         ({"count": "many"}, 422, "count: "),
         ({"sources": []}, 422, "sources: "),
         ({"sources": ["fine", ""]}, 422, "sources[1]: is empty"),
@@ -35,16 +35,16 @@ JSON = {"content-type": "application/json"}
         ({"seed": 2**70}, 422, "seed: "),
     ],
 )
-@pytest.mark.parametrize("path", ["/v1/batches", "/v1/samples"])
 async def test_a_bad_request_is_refused_by_name_and_nothing_is_stored(
-    gateway: httpx.AsyncClient, path: str, fields: dict[str, Any], status: int, named: str
+    gateway: httpx.AsyncClient, fields: dict[str, Any], status: int, named: str
 ) -> None:
-    response = await gateway.post(path, json=request(**fields))
-    problem = response.json()
-    assert response.status_code == problem["status"] == status
-    assert response.headers["content-type"] == "application/problem+json"
-    assert named in problem["detail"]
-    assert problem["hint"] and problem["title"] and problem["instance"] == path
+    for path in ("/v1/batches", "/v1/samples"):
+        response = await gateway.post(path, json=request(**fields))
+        problem = response.json()
+        assert response.status_code == problem["status"] == status
+        assert response.headers["content-type"] == "application/problem+json"
+        assert named in problem["detail"]
+        assert problem["hint"] and problem["title"] and problem["instance"] == path
     assert (await gateway.get("/v1/batches")).json()["data"] == []
 
 

@@ -1,15 +1,20 @@
 """Gateways in processes of their own: killed, stopped, left by clients, sharing a database."""
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.batch_runs import run_there
 from service.client import GatewayClient, GatewayError
-from tests.integration.conftest import SHEETS, GatewayProcess
+from tests.integration.conftest import ROOT, SHEETS, STOP_SECONDS, GatewayProcess
 
 SLOW = {"latency_s": 0.03, "concurrency": 2}
 NewProcess = Callable[..., GatewayProcess]
@@ -71,11 +76,12 @@ async def test_a_follower_is_told_when_the_gateway_stops_before_the_batch_ends(
     await gateway.start()
     async with GatewayClient(gateway.url) as client:
         batch_id = (await client.create_batch(request(1000)))["id"]
-        follower = asyncio.ensure_future(some_admitted(client, batch_id, 1000))
-        await asyncio.sleep(0.5)
-        code = await gateway.stop(signal.SIGTERM)
-        with pytest.raises(GatewayError):
-            await follower
+        async with aclosing(client.follow_samples(batch_id)) as samples:
+            await anext(samples)
+            code = await gateway.stop(signal.SIGTERM)
+            with pytest.raises(GatewayError):
+                async for _ in samples:
+                    pass
     assert code in (0, -signal.SIGTERM)
 
 
@@ -115,3 +121,68 @@ async def test_two_gateways_on_one_database_run_each_batch_once(new_process: New
         assert (await one.wait(cancelled))["status"] == "cancelled"
         await first.stop(signal.SIGKILL)
         await assert_exactly(two, batch_id, 40, seen)
+
+
+class Witness:
+    """A watcher that keeps what it is told, and says when the first sample has come."""
+
+    wants_rejects = True
+
+    def __init__(self) -> None:
+        self.batches: list[dict[str, Any]] = []
+        self.samples: list[dict[str, Any]] = []
+        self.rejects: list[dict[str, Any]] = []
+        self.began = asyncio.Event()
+        self.batch, self.reject = self.batches.append, self.rejects.append
+
+    def sample(self, line: dict[str, Any]) -> None:
+        self.samples.append(line)
+        self.began.set()
+
+
+async def test_a_command_at_a_gateway_hears_everything_and_cancels_when_interrupted(
+    new_process: NewProcess,
+) -> None:
+    gateway = new_process(**SLOW)
+    await gateway.start()
+    witness = Witness()
+    batch = await run_there(gateway.url, request(5), witness)
+    counts = batch["request_counts"]
+    assert batch["status"] == "completed" and len(witness.samples) == counts["accepted"] == 5
+    assert len(witness.rejects) == counts["rejected"] + counts["failed"]
+    left = Witness()
+    command = asyncio.create_task(run_there(gateway.url, request(1000), left))
+    await left.began.wait()
+    command.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await command
+    async with GatewayClient(gateway.url) as client:
+        assert (await client.wait(left.batches[0]["id"]))["status"] == "cancelled"
+
+
+OWN_GATEWAY = """
+import asyncio
+from service.gateway_process import own_gateway
+
+async def main():
+    async with own_gateway({"fake": "scripted"}) as url:
+        print(url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_gateway_of_ones_own_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", OWN_GATEWAY], cwd=ROOT, env=environment, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        url = (await asyncio.to_thread(owner.stdout.readline)).decode().strip()
+        async with GatewayClient(url) as client:
+            assert await client.ready()
+            owner.kill()
+            async with asyncio.timeout(STOP_SECONDS):
+                while await client.ready():
+                    await asyncio.sleep(0.05)

@@ -64,6 +64,20 @@ def test_a_bad_row_is_named_by_its_line_and_nothing_is_written(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\x00\x01", "binary"), (b'{"id": "caf\xe9"}', "UTF-8"), (b"{", "line 1: not JSON")],
+)
+def test_a_file_that_holds_no_rows_is_told_in_one_line(
+    folder: Path, content: bytes, message: str
+) -> None:
+    (folder / "rows.jsonl").write_bytes(content)
+    result = run("--in", "rows.jsonl")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--graders", "tone"), "tone"),

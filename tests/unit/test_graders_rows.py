@@ -174,3 +174,13 @@ async def test_thresholds_can_be_overridden() -> None:
     rows = [row(0, TEXTS[0]), row(1, near)]
     assert (await grade(rows))[1]["verdict"] == "rejected"
     assert (await grade(rows, thresholds={"novelty": 0.05}))[1]["verdict"] == "accepted"
+
+
+async def test_a_repeat_is_found_also_when_rows_share_an_id() -> None:
+    rows = [
+        {"id": "a", "text": TEXTS[0]},
+        {"id": "a", "text": TEXTS[1]},
+        {"id": 3, "text": TEXTS[1]},
+    ]
+    graded = await RowGrader(GradersConfig(), graders=["novelty"]).grade(rows)
+    assert [row["verdict"] for row in graded] == ["accepted", "accepted", "rejected"]

@@ -354,3 +354,19 @@ def test_an_index_of_another_fingerprint_is_built_anew(
     with contextlib.closing(SqlStore(url)) as reopened:
         [row] = admit(reopened, batch_id, produced(1, text_of(0) + " and more"))
     assert row.outcome is Outcome.REJECTED
+
+
+def test_novelty_evidence_points_into_the_whole_text(store: SqlStore, batch_id: str) -> None:
+    first, again = produced(0), produced(1, text_of(0))
+    assert again.candidate is not None
+    whole = replace(again.candidate, text=f"Thesis: x\nEssay: {again.candidate.text}")
+    _, row = store.admit(
+        batch_id,
+        [first, replace(again, candidate=whole)],
+        room=2,
+        gate=GATE,
+        novelty_text=lambda candidate: candidate.fields["essay"],
+    )
+    evidence = row.grades[-1].evidence[0]
+    assert row.outcome is Outcome.REJECTED
+    assert whole.text[evidence.start : evidence.end] == evidence.quote != ""

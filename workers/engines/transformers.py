@@ -110,8 +110,10 @@ class _Worker:
                 return False
             try:
                 self._waiting.append(self._encode(job))
-            except Exception as exc:  # noqa: BLE001 - a chat template may raise anything
+            except EngineError as exc:
                 _fail(job.future, exc)
+            except Exception as exc:  # noqa: BLE001 - a chat template may raise anything
+                _fail(job.future, EngineError(f"the prompt can't be encoded: {exc!r}"), exc)
             idle = False
         return True
 
@@ -172,11 +174,10 @@ class _Worker:
         for row in self._batch.rows:
             if row.future.cancelled():
                 row.finish = "aborted"
-        for row in self._batch.remove_finished():
-            if row.error is not None:
-                _fail(row.future, EngineError(f"on_text raised {row.error!r}"), row.error)
-            elif row.future.set_running_or_notify_cancel():
-                row.future.set_result(row.generation())
+        for row in self._batch.rows:
+            if row.finish:
+                _hand_over(row)
+        self._batch.remove_finished()
 
     def _restart(self, rows: Sequence[Row], exc: Exception) -> None:
         """Fail `rows` and begin again with an empty batch."""
@@ -189,6 +190,19 @@ class _Worker:
             log.warning("out of memory: from now on at most %d requests at once", self._slots)
         for row in rows:
             _fail(row.future, EngineError(f"the model failed: {exc!r}"), exc)
+
+
+def _hand_over(row: Row) -> None:
+    if row.error is not None:
+        _fail(row.future, EngineError(f"on_text raised {row.error!r}"), row.error)
+        return
+    try:
+        generation = row.generation()
+    except Exception as exc:  # noqa: BLE001 - a tokenizer may raise anything
+        _fail(row.future, EngineError(f"the reply can't be decoded: {exc!r}"), exc)
+        return
+    if row.future.set_running_or_notify_cancel():
+        row.future.set_result(generation)
 
 
 def _fail(future: Future[Generation], error: Exception, cause: Exception | None = None) -> None:

@@ -9,7 +9,7 @@ PROMPT = (
     "Write an essay about the source below. Begin with one thesis sentence, then five to eight "
     "sentences. State only what the source says.\n\nSource:\n{source}"
 )
-_SHAPE = re.compile(r"\s*Thesis:\s*(?P<thesis>\S[^\n]*)\n+\s*Essay:\s*(?P<essay>\S.*)", re.DOTALL)
+_SHAPE = re.compile(r"\s*Thesis:\s*(?P<thesis>\S[^\n]*)\n\s*+Essay:\s*(?P<essay>\S.*)", re.DOTALL)
 
 
 def prompt(source: Source) -> str:

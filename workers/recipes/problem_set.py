@@ -10,8 +10,8 @@ PROMPT = (
     "answer.\n\n{source}"
 )
 _SHAPE = re.compile(
-    r"\s*Problem:\s*(?P<problem>\S.*?)\n+\s*Solution:\s*(?P<solution>\S.*?)\n+"
-    r"\s*Answer:\s*(?P<answer>\S[^\n]*)\s*",
+    r"\s*+Problem:\s*+(?>(?P<problem>\S.*?)\n[^\S\n]*+Solution:)\s*+(?P<solution>\S.*?)"
+    r"\n[^\S\n]*+Answer:\s*+(?P<answer>\S[^\n]*+)\s*+",
     re.DOTALL,
 )
 _SECOND = re.compile(r"^\s*(?:Problem|Solution|Answer):", re.MULTILINE)

@@ -97,7 +97,8 @@ def _word_on(item: Prepared, gate: Gate, check: NoveltyCheck, room: int) -> Ledg
         return _refused(row, produced.verdict)
     if room <= 0:
         return replace(row, error=NO_ROOM)
-    grade = check.grade(item.text, item.fingerprint)
+    offset = produced.candidate.text.find(item.text) if produced.candidate else -1
+    grade = check.grade(item.text, item.fingerprint, offset)
     verdict = decide(gate, (*produced.grades, grade))
     row = replace(row, grades=(*produced.grades, grade), verdict=verdict)
     if not verdict.accepted:

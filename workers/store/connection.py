@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from workers.errors import StoreError, StoreFullError
 
@@ -47,19 +48,18 @@ class Database:
         self._engine.dispose()
 
     def _run(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
-        for pause in PAUSES:
+        pauses = iter(PAUSES)
+        while True:
             try:
                 with engine.begin() as connection:
                     return work(connection)
             except DBAPIError as exc:
-                if not _is_transient(exc):
+                pause = next(pauses, None)
+                if pause is None or not _is_transient(exc):
                     raise _translated(exc, self._name) from exc
-                time.sleep(pause)
-        try:
-            with engine.begin() as connection:
-                return work(connection)
-        except DBAPIError as exc:
-            raise _translated(exc, self._name) from exc
+            except PoolTimeoutError as exc:
+                raise StoreError(f"{self._name}: too many at once; try again") from exc
+            time.sleep(pause)
 
     @property
     def _name(self) -> str:

@@ -25,10 +25,9 @@ from graders.novelty import (
     fingerprint,
     novelty_grade,
 )
+from graders.novelty.index import MOST_VERIFIED
 from graders.types import Grade
 from workers.store.schema import novelty_bands, novelty_texts, schema_version
-
-MOST_VERIFIED = 16
 
 KEYS_PER_QUERY = 2000
 
@@ -69,10 +68,10 @@ class NoveltyCheck:
         self._same = self._look_up(_SAME, {fp.exact for fp in fingerprints})
         self._sharing = self._look_up(_SHARING, {key for fp in fingerprints for key in fp.bands})
 
-    def grade(self, text: str, fp: Fingerprint) -> Grade:
-        """Score 1 minus the similarity to the nearest text."""
+    def grade(self, text: str, fp: Fingerprint, offset: int = 0) -> Grade:
+        """Score 1 minus the similarity to the nearest text; `offset` as for `novelty_grade`."""
         near = max(self._neighbours(text, fp), key=lambda each: each.similarity, default=None)
-        return novelty_grade(near, text)
+        return novelty_grade(near, text, offset)
 
     def add(self, seq: int, text: str, fp: Fingerprint) -> None:
         """Count this text as admitted."""

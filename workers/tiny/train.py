@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from workers.tiny.corpus.rows import FIRST_STAGE, SECOND_STAGE, Row, compose_rows
+from workers.tiny.corpus.rows import FIRST_STAGE, SECOND_STAGE, THIRD_STAGE, Row, compose_rows
 from workers.tiny.tokenizer import train_tokenizer
 
 STATE_FILE = "training_state.pt"
@@ -42,7 +42,8 @@ class TrainConfig:
     muon_lr: float = 4e-3
     adam_lr: float = 4e-3
     warmup_steps: int = 100
-    first_stage_steps: int = 1000
+    first_stage_ends: int = 1000
+    second_stage_ends: int = 2000
     decay_from: float = 0.3
     verdict_weight: float = 5.0
     log_every: int = 50
@@ -117,12 +118,13 @@ def batches(
 def staged_batches(
     tokenizer: PreTrainedTokenizerFast, config: TrainConfig
 ) -> Iterator[list[Example]]:
-    """The batches of both stages, one after the other."""
-    first, second = (
+    """The batches of the three stages, one after the other."""
+    first, second, third = (
         batches(compose_rows(config.seed, "train", tasks), tokenizer, config)
-        for tasks in (FIRST_STAGE, SECOND_STAGE)
+        for tasks in (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE)
     )
-    return chain(islice(first, config.first_stage_steps), second)
+    middle = config.second_stage_ends - config.first_stage_ends
+    return chain(islice(first, config.first_stage_ends), islice(second, middle), third)
 
 
 def padded_length(length: int, step: int = LENGTH_STEP) -> int:

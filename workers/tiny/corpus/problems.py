@@ -26,6 +26,7 @@ from .problem_world import DOLLARS, Impossible, World
 from .themes import Theme, names, themes
 
 __all__ = [
+    "EASY",
     "RANGES",
     "Problem",
     "Split",
@@ -42,6 +43,8 @@ __all__ = [
 
 Split = Literal["train", "held_out"]
 RANGES: Mapping[str, tuple[int, int]] = {"low": (2, 15), "mid": (16, 40), "high": (41, 100)}
+EASY: Mapping[str, int] = {"low": 6, "mid": 3, "high": 1}
+"""Weights by which small numbers are the most frequent."""
 MOST = 1000
 HELD_OUT_OF_100 = 20
 SMALL_N = frozenset({"start_boxes", "gain_boxes", "buy", "ride", "rest", "share", "pack"})
@@ -172,11 +175,17 @@ def _attempt(
 
 
 def compose_problem(
-    rng: random.Random, split: Split, *, theme: str | None = None, n_steps: int | None = None
+    rng: random.Random,
+    split: Split,
+    *,
+    theme: str | None = None,
+    n_steps: int | None = None,
+    ease: Mapping[str, int] | None = None,
 ) -> Problem:
     """A random problem of a split, with 1 to 4 equations.
 
-    Raises ValueError when the split has no number range for the theme, or n_steps is not 1..4.
+    `ease` weighs the number ranges; without it all are drawn alike. Raises ValueError when the
+    split has no number range for the theme, or n_steps is not 1..4.
     """
     pairs = [pair for pair in combos(split) if theme in (None, pair[0])]
     if not pairs:
@@ -184,8 +193,9 @@ def compose_problem(
     if n_steps not in (None, 1, 2, 3, 4):
         raise ValueError("n_steps must be 1, 2, 3 or 4")
     target = n_steps or rng.choice((1, 2, 2, 2, 3, 3, 3, 4))
+    weights = [ease[span] for _, span in pairs] if ease else None
     while True:
-        name, span = rng.choice(pairs)
+        name, span = rng.choices(pairs, weights)[0] if weights else rng.choice(pairs)
         problem = _attempt(rng, themes()[name], RANGES[span], target)
         if problem is not None:
             return problem
@@ -217,6 +227,7 @@ def render_problem_dialogue(problem: Problem, rng: random.Random) -> str:
     return "\n".join(render_dialogue_turns(problem.text, problem.steps, problem.answer, rng))
 
 
-def drill(rng: random.Random) -> str:
-    """A line of 6 to 10 bare equations of the kinds that solutions use."""
-    return drill_line(rng, tuple(RANGES.values()))
+def drill(rng: random.Random, ease: Mapping[str, int] | None = None) -> str:
+    """A line of 6 to 10 bare equations of the kinds that solutions use; `ease` as above."""
+    times = ease or dict.fromkeys(RANGES, 1)
+    return drill_line(rng, [RANGES[name] for name in RANGES for _ in range(times[name])])

@@ -1,8 +1,9 @@
 """Training rows: every task the model is asked at run time, in the very prompts used there."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 from graders.judge import (
@@ -16,6 +17,7 @@ from workers.recipes import dialogue, essay, problem_set
 from workers.tiny.corpus import essays, problems, sheets, verdicts
 from workers.tiny.corpus.problems import Split
 
+Ease = Mapping[str, int] | None
 DRILL_PROMPT = "Compute."
 """Bare arithmetic; never asked at run time, it only teaches sums."""
 
@@ -41,23 +43,23 @@ def _sheet_dialogue(rng: random.Random, split: Split) -> Row:
     return Row("dialogue", dialogue.prompt(source), essays.compose_dialogue(sheet, rng))
 
 
-def _problem_dialogue(rng: random.Random, split: Split) -> Row:
-    problem = problems.compose_problem(rng, split)
+def _problem_dialogue(rng: random.Random, split: Split, ease: Ease = None) -> Row:
+    problem = problems.compose_problem(rng, split, ease=ease)
     source = Source("problem", f"Problem: {problem.text}")
     reply = problems.render_problem_dialogue(problem, rng)
     return Row("problem_dialogue", dialogue.prompt(source), reply)
 
 
-def _problem(rng: random.Random, split: Split) -> Row:
-    problem = problems.compose_problem(rng, split)
+def _problem(rng: random.Random, split: Split, ease: Ease = None) -> Row:
+    problem = problems.compose_problem(rng, split, ease=ease)
     lines = problems.render_topic(problem).splitlines()
     topic = "\n".join(lines[: rng.choice((1, 2, len(lines), len(lines)))])
     reply = problem_set.render(problem.text, problems.render_solution(problem))
     return Row("problem_set", problem_set.prompt(Source("topic", topic)), reply)
 
 
-def _solve(rng: random.Random, split: Split) -> Row:
-    problem = problems.compose_problem(rng, split)
+def _solve(rng: random.Random, split: Split, ease: Ease = None) -> Row:
+    problem = problems.compose_problem(rng, split, ease=ease)
     return Row(
         "solve", SOLVE_PROMPT.format(problem=problem.text), problems.render_solution(problem)
     )
@@ -97,8 +99,8 @@ def _judge_solution(rng: random.Random, split: Split) -> Row:
     return Row("judge_solution", prompt, render_opinion("", right))
 
 
-def _drill(rng: random.Random, split: Split) -> Row:
-    return Row("drill", DRILL_PROMPT, problems.drill(rng))
+def _drill(rng: random.Random, split: Split, ease: Ease = None) -> Row:
+    return Row("drill", DRILL_PROMPT, problems.drill(rng, ease))
 
 
 Composer = Callable[[random.Random, Split], Row]
@@ -121,6 +123,21 @@ SECOND_STAGE: tuple[tuple[Composer, float], ...] = (
     (_drill, 0.03),
 )
 """And then what rests on that: to judge sentences that state no fact, and others' sums."""
+
+
+THIRD_STAGE: tuple[tuple[Composer, float], ...] = (
+    (_essay, 0.20),
+    (_sheet_dialogue, 0.07),
+    (partial(_problem_dialogue, ease=problems.EASY), 0.05),
+    (partial(_problem, ease=problems.EASY), 0.22),
+    (partial(_solve, ease=problems.EASY), 0.16),
+    (_judge_claim, 0.12),
+    (_judge_frame, 0.02),
+    (_judge_problem_claim, 0.05),
+    (_judge_solution, 0.03),
+    (partial(_drill, ease=problems.EASY), 1.00),
+)
+"""At last practice in sums, small numbers above all; a row of drill is short."""
 
 
 def compose_rows(
