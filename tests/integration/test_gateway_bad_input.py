@@ -148,8 +148,9 @@ async def test_a_full_disk_loses_nothing_and_the_batch_ends_when_there_is_room(
 
     event.listen(Engine, "connect", limit)
     try:
-        async with open_gateway(models=fake(concurrency=2)) as http:
-            batch_id = (await http.post("/v1/batches", json=request(count=150))).json()["id"]
+        slow = fake(concurrency=2, latency_s=0.1)
+        async with open_gateway(models=slow) as http:
+            batch_id = (await http.post("/v1/batches", json=request(count=100))).json()["id"]
             while not lines(await http.get(f"/v1/batches/{batch_id}/samples")):
                 await asyncio.sleep(0.05)
             big = request(sources=["x" * 100_000])
@@ -163,7 +164,7 @@ async def test_a_full_disk_loses_nothing_and_the_batch_ends_when_there_is_room(
     async with open_gateway() as http:
         batch = await finished(http, batch_id)
         after = lines(await http.get(f"/v1/batches/{batch_id}/samples"))
-    assert batch["request_counts"]["accepted"] == len(after) == 150
+    assert batch["request_counts"]["accepted"] == len(after) == 100
     assert after[: len(before)] == before
 
 

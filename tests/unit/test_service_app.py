@@ -28,7 +28,7 @@ def test_importing_the_gateway_loads_no_model_library_and_takes_no_time() -> Non
     ).stdout
     seconds, heavy = answer.split(maxsplit=1)
     assert heavy.strip() == "[]"
-    assert float(seconds) < 1.5
+    assert float(seconds) < 3
 
 
 def _all_errors(base: type[Exception]) -> list[type[Exception]]:
