@@ -57,12 +57,17 @@ def share(hits: int, trials: int) -> dict[str, float | int]:
     return {"share": rate, "hits": hits, "of": trials, "low": low, "high": high}
 
 
-async def make_cases(recipe_name: str, model: str, count: int, seed: int) -> list[Case]:
+async def make_cases(
+    recipe_name: str, model: str, count: int, seed: int, second_opinion: bool
+) -> list[Case]:
     """Generate and grade `count` candidates, each from its own held-out source."""
     recipe, config = SHIPPED[recipe_name], GradersConfig()
     engine = build_engine(TransformersConfig(model=model))
     names = [name for name in recipe.graders if name != "novelty"]
-    panel = Panel(build_graders(config, names, engine_complete(engine)), build_gate(config, names))
+    panel = Panel(
+        build_graders(config, names, engine_complete(engine) if second_opinion else None),
+        build_gate(config, names),
+    )
     producer = LocalProducer(engine, recipe, panel, f"truth-{recipe_name}")
     items = known_sources(recipe_name, count, seed)
     slots = asyncio.Semaphore(producer.concurrency * 2)
@@ -202,12 +207,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="candidates per recipe")
     parser.add_argument("--recipes", nargs="+", default=list(AIMS), choices=list(AIMS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rules-only", action="store_true", help="graders may not ask the model")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for json, md and png")
     arguments = parser.parse_args()
     results = {}
     for name in arguments.recipes:
         began = time.perf_counter()
-        cases = asyncio.run(make_cases(name, arguments.model, arguments.count, arguments.seed))
+        cases = asyncio.run(
+            make_cases(
+                name, arguments.model, arguments.count, arguments.seed, not arguments.rules_only
+            )
+        )
         results[name] = summarise(name, cases, time.perf_counter() - began)
         print(table({name: results[name]}), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)

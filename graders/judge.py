@@ -17,10 +17,17 @@ SOLUTION_PROMPT = (
     "Is the solution of the problem right? Answer yes or no.\n\nProblem: {problem}\n"
     "Solution:\n{solution}"
 )
+FACTS_PROMPT = (
+    "What does the sentence say? Write one line per fact, under these labels where they fit.\n\n"
+    "Labels: {labels}\nSentence: {claim}"
+)
 SOLVE_PROMPT = (
     "Solve the word problem below step by step and give the final answer.\n\nProblem: {problem}"
 )
 CLAIM_MAX_TOKENS = 60
+FACTS_MAX_TOKENS = 60
+NOTHING, UNCLEAR, UNLISTED = "Nothing", "Unclear", "Other"
+"""What FACTS_PROMPT is answered with when there is no fact, no sense, or no such label."""
 SOLUTION_MAX_TOKENS = 8
 
 _QUOTE = re.compile(r"Quote:\s*(?P<quote>.*?)\s*(?:\n|$)")

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.batch_runs import Watcher, run_here, run_there
 from service.schemas import BatchBody, to_spec
 from service.settings import Settings, settings_for
 from service.sources import InputError, known_recipes, read_sources, read_texts
@@ -73,10 +74,8 @@ class Order:
         words += [word for file in self.recipe_files for word in ("--recipe-file", str(file))]
         return shlex.join(["winnow", "generate", "--resume", batch_id, *words])
 
-    async def run(self, request: Json | str, watcher: Any) -> Json:
+    async def run(self, request: Json | str, watcher: Watcher) -> Json:
         """Run a new batch, or the one with this id, to its end; see service.batch_runs."""
-        from service.batch_runs import run_here, run_there
-
         if self.url:
             return await run_there(self.url, request, watcher)
         settings = settings_for(self.model, self.config, database_url=self.db)

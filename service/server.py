@@ -59,7 +59,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as exc:
-        why = f"can't listen on {host}:{port}: {exc.strerror or exc}"
+        reason = (exc.strerror or str(exc)).partition(" (")[0]
+        why = f"can't listen on {host}:{port}: {reason}"
         raise ConfigurationError(f"{why}; name another by --host or --port") from exc
 
 

@@ -277,6 +277,19 @@ def test_a_cancel_request_waits_for_whoever_runs_the_batch(store: SqlStore, batc
     assert store.get_batch(batch_id).ended_at is not None
 
 
+def test_the_running_time_of_a_batch_stands_still_once_it_has_ended(store: SqlStore) -> None:
+    batch_id = store.create_batch(SPEC)[0].id
+    store.claim(batch_id, "one")
+    store.set_status(batch_id, Status.COMPLETED, owner="one")
+    ended = store.get_batch(batch_id)
+    assert ended.progress.elapsed_seconds > 0
+    store.renew(batch_id, "one")
+    store.release(batch_id, "one")
+    store.claim(batch_id, "another")
+    store.release(batch_id, "another")
+    assert store.get_batch(batch_id) == ended
+
+
 def test_batches_that_have_not_ended_are_unfinished(store: SqlStore) -> None:
     ids = [store.create_batch(SPEC)[0].id for _ in range(3)]
     store.set_status(ids[1], Status.COMPLETED)

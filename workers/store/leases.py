@@ -32,7 +32,7 @@ def claim(connection: Connection, batch_id: str, owner: str, seconds: float) -> 
         .values(
             owner=owner,
             lease_expires_at=now + seconds,
-            counted_at=now,
+            counted_at=case((batches.c.ended_at.is_(None), now)),
             started_at=func.coalesce(batches.c.started_at, now),
             status=case((status.in_(_STARTING), Status.IN_PROGRESS.value), else_=status),
         )
@@ -84,10 +84,10 @@ def read_batch(connection: Connection, batch_id: str, *, lock: bool = False) -> 
 
 
 def elapsed_until_now() -> dict[str, Any]:
-    """Column values that count the running time since it was last counted."""
+    """Column values that count the running time since it was last counted, until it ended."""
     now = time.time()
     since: ColumnElement[float] = now - func.coalesce(batches.c.counted_at, now)
     return {
         "elapsed_seconds": batches.c.elapsed_seconds + since,
-        "counted_at": case((batches.c.owner.is_(None), None), else_=now),
+        "counted_at": case((batches.c.owner.is_not(None) & batches.c.ended_at.is_(None), now)),
     }

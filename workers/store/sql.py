@@ -165,15 +165,19 @@ class SqlStore:
         With `owner`, raises BatchBusyError when the lease is another's.
         """
         ended = None if status in UNFINISHED else time.time()
-        values = {"status": status.value, "stop_reason": stop_reason, "message": message}
+        values = {
+            **leases.elapsed_until_now(),
+            "status": status.value,
+            "stop_reason": stop_reason,
+            "message": message,
+            "ended_at": ended,
+        }
+        if ended is not None:
+            values["counted_at"] = None
 
         def work(connection: Connection) -> None:
             leases.require_owner(connection, batch_id, owner)
-            connection.execute(
-                update(batches)
-                .where(batches.c.id == batch_id)
-                .values(**values, ended_at=ended, **leases.elapsed_until_now())
-            )
+            connection.execute(update(batches).where(batches.c.id == batch_id).values(**values))
 
         self._database.write(work)
 

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from workers.tiny.corpus.rows import FIRST_STAGE, SECOND_STAGE, THIRD_STAGE, Row, compose_rows
+from workers.tiny.corpus.rows import Row, compose_rows
 from workers.tiny.tokenizer import train_tokenizer
 
 STATE_FILE = "training_state.pt"
@@ -31,7 +31,7 @@ class TrainConfig:
     """Sizes and schedule. Tokens count whole rows, prompts included; loss is on replies only."""
 
     seed: int = 0
-    steps: int = 3600
+    steps: int = 4000
     batch_tokens: int = 6144
     vocab_size: int = 3072
     hidden_size: int = 192
@@ -42,8 +42,6 @@ class TrainConfig:
     muon_lr: float = 4e-3
     adam_lr: float = 4e-3
     warmup_steps: int = 100
-    first_stage_ends: int = 1000
-    second_stage_ends: int = 2000
     decay_from: float = 0.3
     verdict_weight: float = 5.0
     log_every: int = 50
@@ -113,18 +111,6 @@ def batches(
         bucket.append(example)
         if len(bucket) >= config.batch_tokens // length:
             yield buckets.pop(length)
-
-
-def staged_batches(
-    tokenizer: PreTrainedTokenizerFast, config: TrainConfig
-) -> Iterator[list[Example]]:
-    """The batches of the three stages, one after the other."""
-    first, second, third = (
-        batches(compose_rows(config.seed, "train", tasks), tokenizer, config)
-        for tasks in (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE)
-    )
-    middle = config.second_stage_ends - config.first_stage_ends
-    return chain(islice(first, config.first_stage_ends), islice(second, middle), third)
 
 
 def padded_length(length: int, step: int = LENGTH_STEP) -> int:
@@ -203,7 +189,7 @@ def train(
 ) -> None:
     """Train and write to `out`; `report` gets each log entry. Resumes an interrupted run."""
     out.mkdir(parents=True, exist_ok=True)
-    sample = islice(compose_rows(config.seed, "train", FIRST_STAGE), 20_000)
+    sample = islice(compose_rows(config.seed, "train"), 20_000)
     tokenizer = train_tokenizer(
         (text for row in sample for text in (row.prompt, row.reply)),
         config.vocab_size,
@@ -221,7 +207,8 @@ def train(
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         first, log = state["step"], json.loads(state["log"])
-    stream = islice(staged_batches(tokenizer, config), first, config.steps)
+    rows = compose_rows(config.seed, "train")
+    stream = islice(batches(rows, tokenizer, config), first, config.steps)
     began, tokens, running = time.monotonic(), 0, 0.0
     for step, batch in enumerate(stream, start=first):
         factor = learning_rate_factor(step, config)

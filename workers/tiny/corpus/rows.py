@@ -1,13 +1,13 @@
 """Training rows: every task the model is asked at run time, in the very prompts used there."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate
 
 from graders.judge import (
     CLAIM_PROMPT,
+    FACTS_PROMPT,
     SOLUTION_PROMPT,
     SOLVE_PROMPT,
     render_opinion,
@@ -15,9 +15,9 @@ from graders.judge import (
 from graders.types import Source
 from workers.recipes import dialogue, essay, problem_set
 from workers.tiny.corpus import essays, problems, sheets, verdicts
+from workers.tiny.corpus.extraction import compose_extraction
 from workers.tiny.corpus.problems import Split
 
-Ease = Mapping[str, int] | None
 DRILL_PROMPT = "Compute."
 """Bare arithmetic; never asked at run time, it only teaches sums."""
 
@@ -43,23 +43,23 @@ def _sheet_dialogue(rng: random.Random, split: Split) -> Row:
     return Row("dialogue", dialogue.prompt(source), essays.compose_dialogue(sheet, rng))
 
 
-def _problem_dialogue(rng: random.Random, split: Split, ease: Ease = None) -> Row:
-    problem = problems.compose_problem(rng, split, ease=ease)
+def _problem_dialogue(rng: random.Random, split: Split) -> Row:
+    problem = problems.compose_problem(rng, split, ease=problems.EASY)
     source = Source("problem", f"Problem: {problem.text}")
     reply = problems.render_problem_dialogue(problem, rng)
     return Row("problem_dialogue", dialogue.prompt(source), reply)
 
 
-def _problem(rng: random.Random, split: Split, ease: Ease = None) -> Row:
-    problem = problems.compose_problem(rng, split, ease=ease)
+def _problem(rng: random.Random, split: Split) -> Row:
+    problem = problems.compose_problem(rng, split, ease=problems.EASY)
     lines = problems.render_topic(problem).splitlines()
     topic = "\n".join(lines[: rng.choice((1, 2, len(lines), len(lines)))])
     reply = problem_set.render(problem.text, problems.render_solution(problem))
     return Row("problem_set", problem_set.prompt(Source("topic", topic)), reply)
 
 
-def _solve(rng: random.Random, split: Split, ease: Ease = None) -> Row:
-    problem = problems.compose_problem(rng, split, ease=ease)
+def _solve(rng: random.Random, split: Split) -> Row:
+    problem = problems.compose_problem(rng, split, ease=problems.EASY)
     return Row(
         "solve", SOLVE_PROMPT.format(problem=problem.text), problems.render_solution(problem)
     )
@@ -89,6 +89,12 @@ def _verdict_row(source: str, verdict: verdicts.Verdict) -> Row:
     return Row("judge_claim", prompt, render_opinion(verdict.ground, verdict.holds))
 
 
+def _extract(rng: random.Random, split: Split) -> Row:
+    row = compose_extraction(rng, split)
+    prompt = FACTS_PROMPT.format(labels=", ".join(row.labels), claim=row.sentence)
+    return Row("extract", prompt, "\n".join(row.lines))
+
+
 def _judge_solution(rng: random.Random, split: Split) -> Row:
     problem = problems.compose_problem(rng, split)
     right = rng.random() < 0.5
@@ -99,53 +105,31 @@ def _judge_solution(rng: random.Random, split: Split) -> Row:
     return Row("judge_solution", prompt, render_opinion("", right))
 
 
-def _drill(rng: random.Random, split: Split, ease: Ease = None) -> Row:
-    return Row("drill", DRILL_PROMPT, problems.drill(rng, ease))
+def _drill(rng: random.Random, split: Split) -> Row:
+    return Row("drill", DRILL_PROMPT, problems.drill(rng, problems.EASY))
 
 
 Composer = Callable[[random.Random, Split], Row]
-FIRST_STAGE: tuple[tuple[Composer, float], ...] = (
-    (_essay, 0.24),
-    (_sheet_dialogue, 0.09),
+TASKS: tuple[tuple[Composer, float], ...] = (
+    (_essay, 0.20),
+    (_sheet_dialogue, 0.08),
     (_problem_dialogue, 0.05),
     (_problem, 0.20),
-    (_solve, 0.13),
-    (_judge_claim, 0.16),
-    (_judge_solution, 0.05),
-    (_drill, 0.08),
-)
-"""Each task and its share of the rows: to read and write."""
-
-SECOND_STAGE: tuple[tuple[Composer, float], ...] = (
-    *FIRST_STAGE[:-1],
-    (_judge_frame, 0.03),
-    (_judge_problem_claim, 0.06),
-    (_drill, 0.03),
-)
-"""And then what rests on that: to judge sentences that state no fact, and others' sums."""
-
-
-THIRD_STAGE: tuple[tuple[Composer, float], ...] = (
-    (_essay, 0.20),
-    (_sheet_dialogue, 0.07),
-    (partial(_problem_dialogue, ease=problems.EASY), 0.05),
-    (partial(_problem, ease=problems.EASY), 0.22),
-    (partial(_solve, ease=problems.EASY), 0.16),
-    (_judge_claim, 0.12),
-    (_judge_frame, 0.02),
-    (_judge_problem_claim, 0.05),
+    (_solve, 0.14),
+    (_extract, 0.40),
+    (_judge_claim, 0.05),
+    (_judge_frame, 0.01),
+    (_judge_problem_claim, 0.02),
     (_judge_solution, 0.03),
-    (partial(_drill, ease=problems.EASY), 1.00),
+    (_drill, 0.80),
 )
-"""At last practice in sums, small numbers above all; a row of drill is short."""
+"""Each task and its weight. A row of drill or extraction is short: by tokens they weigh less."""
 
 
-def compose_rows(
-    seed: int, split: Split, tasks: tuple[tuple[Composer, float], ...] = SECOND_STAGE
-) -> Iterator[Row]:
-    """An endless, reproducible stream of rows. Same arguments, same rows."""
+def compose_rows(seed: int, split: Split) -> Iterator[Row]:
+    """An endless, reproducible stream of rows. Same seed and split, same rows."""
     rng = random.Random(f"{seed}-{split}")
-    composers = [composer for composer, _ in tasks]
-    bounds = list(accumulate(share for _, share in tasks))
+    composers = [composer for composer, _ in TASKS]
+    bounds = list(accumulate(weight for _, weight in TASKS))
     while True:
         yield rng.choices(composers, cum_weights=bounds)[0](rng, split)

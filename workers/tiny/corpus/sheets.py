@@ -67,8 +67,10 @@ def referent(sheet: Sheet) -> Referent:
 
 
 def render_sheet(sheet: Sheet) -> str:
-    """The sheet as lines of `Label: value`, the name and the kind first."""
+    """The sheet as lines of `Label: value`, the name and the kind first; a person's pronoun."""
     lines = [f"Name: {sheet.name}", f"Kind: {sheet.kind}"]
+    if sheet.pronoun != "it":
+        lines.append(f"Pronoun: {sheet.pronoun}")
     return "\n".join(lines + [f"{f.label}: {f.value}" for f in sheet.facts])
 
 
