@@ -21,9 +21,8 @@ from graders.grounding import (
     check_claim,
     index_source,
     nearest_line,
-    unsaid_value,
 )
-from graders.judge import CLAIM_MAX_TOKENS, CLAIM_PROMPT, read_opinion
+from graders.opinion import MAX_TOKENS, Question, objection, questions
 from graders.types import Candidate, Evidence, Grade, Source
 
 
@@ -148,50 +147,48 @@ def _support(case: _Case, claim: Claim, index: Index) -> Evidence:
 
 async def ask_model(cases: Sequence[_Case], complete: Complete) -> None:
     """Ask for the model's opinion on each claim that still stands, in one call, greedily."""
-    asked = [
-        (case, place)
-        for case in cases
-        for place, found in enumerate(case.evidence)
-        if found[0].supports
-    ]
+    asked = [(case, question) for case in cases for question in _questions(case)]
     if not asked:
         return
-    prompts = [
-        CLAIM_PROMPT.format(source=case.source.text.strip(), claim=case.claims[place].text)
-        for case, place in asked
-    ]
-    seeds = [case.candidate.seed for case, _ in asked]
-    replies = await complete(prompts, max_tokens=CLAIM_MAX_TOKENS, temperature=0.0, seeds=seeds)
-    for (case, place), reply in zip(asked, replies, strict=True):
-        _hear(case, place, reply)
+    replies = await complete(
+        [question.prompt for _, question in asked],
+        max_tokens=MAX_TOKENS,
+        temperature=0.0,
+        seeds=[case.candidate.seed for case, _ in asked],
+    )
+    for (case, question), reply in zip(asked, replies, strict=True):
+        _hear(case, question, reply)
 
 
-def _hear(case: _Case, place: int, reply: Completion) -> None:
+def _questions(case: _Case) -> list[Question]:
+    standing = [place for place, found in enumerate(case.evidence) if found[0].supports]
+    if not standing:
+        return []
+    return list(questions(index_source(case.source.text), case.claims, standing))
+
+
+def _hear(case: _Case, question: Question, reply: Completion) -> None:
     case.asked += 1
     if reply.error is not None:
         case.trouble = reply.error
         return
+    claim = case.claims[question.place]
     try:
-        opinion = read_opinion(reply.text)
+        found = objection(question, reply.text, claim, index_source(case.source.text))
     except UngradedError as exc:
         case.trouble = str(exc)
         return
     case.answered += 1
-    quote = opinion.quote.strip()
-    if not opinion.holds:
-        reason = "the model, asked whether the source supports this, says no"
-    elif unsaid := unsaid_value(case.claims[place].text, quote, index_source(case.source.text)):
-        reason = f"the line of the source that decides says {unsaid!r}, which this does not"
-    else:
+    if found is None:
         return
-    at = case.source.text.find(quote) if quote else -1
-    case.evidence[place] = [
+    at = case.source.text.find(found.against) if found.against else -1
+    case.evidence[question.place] = [
         replace(
-            case.evidence[place][0],
-            reason=reason,
-            against=quote or None,
+            case.evidence[question.place][0],
+            reason=found.reason,
+            against=found.against,
             source_start=at if at >= 0 else None,
-            source_end=at + len(quote) if at >= 0 else None,
+            source_end=at + len(found.against or "") if at >= 0 else None,
             supports=False,
         )
     ]

@@ -162,25 +162,6 @@ def nearest_line(text: str, index: Index) -> Line | None:
     return best if best is not None and shared(best) else None
 
 
-def unsaid_value(claim: str, quote: str, index: Index) -> str | None:
-    """The value of a quoted `Label: value` line when the claim says at most half of its words.
-
-    A judge that quotes the line that decides, and still says yes, is so held to that line. The
-    first line, which names the subject, decides nothing about a claim that says "it".
-    """
-    line = next((line for line in index.lines[1:] if line.label and line.text == quote), None)
-    if line is None:
-        return None
-    told = {word.casefold() for word in words_of(claim)}
-    numbers = {quantity.value for quantity in find_quantities(claim)}
-    words = {word.casefold() for word in words_of(line.value)} - STOPWORDS
-    plain = {word for word in words if not word[0].isdigit()}
-    missing = [q for q in line.quantities if q.value not in numbers]
-    if missing or (plain and 2 * len(plain & told) <= len(plain) and not line.quantities):
-        return line.value
-    return None
-
-
 def words_of(text: str) -> list[str]:
     """The words of a text without possessive endings."""
     return [re.sub(r"['’]s?$", "", word) for word in _WORD.findall(text)]

@@ -24,11 +24,8 @@ FACTS_PROMPT = (
 SOLVE_PROMPT = (
     "Solve the word problem below step by step and give the final answer.\n\nProblem: {problem}"
 )
-CLAIM_MAX_TOKENS = 60
-FACTS_MAX_TOKENS = 60
 NOTHING, UNCLEAR, UNLISTED = "Nothing", "Unclear", "Other"
 """What FACTS_PROMPT is answered with when there is no fact, no sense, or no such label."""
-SOLUTION_MAX_TOKENS = 8
 
 _QUOTE = re.compile(r"Quote:\s*(?P<quote>.*?)\s*(?:\n|$)")
 _ANSWER = re.compile(r"(?:^|\n)\s*Answer:\s*(?P<answer>yes|no)\b", re.IGNORECASE)

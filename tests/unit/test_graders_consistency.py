@@ -145,19 +145,20 @@ class Oracle:
 
     def say(self, prompt: str) -> str:
         holds = self.doubt not in prompt.rpartition("Claim: ")[2]
-        return f"Quote: Symbol: He\nAnswer: {'yes' if holds else 'no'}"
+        return f"Quote: Its symbol is He.\nAnswer: {'yes' if holds else 'no'}"
 
 
 async def test_the_model_is_asked_once_and_only_about_claims_that_still_stand() -> None:
     oracle = Oracle(doubt="poison")
     grader = ConsistencyGrader(ConsistencyConfig(), oracle)
+    note = "Helium is a gas that was found in 1868. Its symbol is He."
     texts = ["It is a poison. It is a gas.", "It was found in 1777."]
-    grades = await grader.grade([candidate(text) for text in texts])
+    grades = await grader.grade([candidate(text, note) for text in texts])
     assert [len(prompts) for prompts in oracle.calls] == [2]
     assert [grade.score for grade in grades] == [0.5, 0.0]
     doubted = grades[0].evidence[0]
-    assert (doubted.quote, doubted.against) == ("It is a poison.", "Symbol: He")
-    assert doubted.source_start == SHEET.index("Symbol: He")
+    assert (doubted.quote, doubted.against) == ("It is a poison.", "Its symbol is He.")
+    assert doubted.source_start == note.index("Its symbol")
 
 
 async def test_a_model_that_gives_no_verdict_leaves_the_text_ungraded() -> None:

@@ -41,6 +41,7 @@ PROMPTS: Final[tuple[tuple[str, Writer], ...]] = (
     (dialogue.PROMPT, lambda p, rng, wrong: scripted_prose.write_dialogue(p["source"], rng, wrong)),
     (judge.SOLVE_PROMPT, lambda p, rng, wrong: scripted_problems.solve(p["problem"], rng)),
     (judge.CLAIM_PROMPT, lambda p, rng, wrong: scripted_prose.judge_claim(p["source"], p["claim"])),
+    (judge.FACTS_PROMPT, lambda p, rng, wrong: scripted_prose.state_facts(p["labels"], p["claim"])),
     (judge.SOLUTION_PROMPT, _judge_solution),
 )
 _RECIPES: Final = (essay.PROMPT, problem_set.PROMPT, dialogue.PROMPT)

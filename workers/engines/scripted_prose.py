@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from graders.judge import render_opinion
+from graders.judge import NOTHING, UNLISTED, render_opinion
 from workers.engines.scripted_problems import phrases
 from workers.recipes import essay
 
@@ -104,6 +104,17 @@ def judge_claim(source: str, claim: str) -> str:
         if re.search(rf"\b(?:its|the|under) {re.escape(label)}\b", claim, re.IGNORECASE)
     )
     return render_opinion(quote, marks <= held and matched and " not " not in claim)
+
+
+def state_facts(labels: str, claim: str) -> str:
+    """The fact that one of the sentences above states, as a labelled line."""
+    listed = {label.strip().lower(): label.strip() for label in labels.split(",")}
+    for template in (*FACTS, *TOLD):
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(template))
+        match = re.fullmatch(pattern, claim) if "{label}" in template else None
+        if match:
+            return f"{listed.get(match['label'].lower(), UNLISTED)}: {match['value']}"
+    return NOTHING
 
 
 def _statements(

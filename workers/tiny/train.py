@@ -21,6 +21,7 @@ from workers.tiny.corpus.rows import Row, compose_rows
 from workers.tiny.tokenizer import train_tokenizer
 
 STATE_FILE = "training_state.pt"
+TOKENIZER_ROWS = 20_000
 LOG_FILE = "training_log.json"
 LENGTH_STEP, TARGET_STEP = 32, 512
 """Rows are padded to the one, targets per batch to the other, so that shapes recur."""
@@ -184,31 +185,36 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     tokenizer.save_pretrained(out)
 
 
+def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerFast:
+    sample = islice(compose_rows(config.seed, "train"), TOKENIZER_ROWS)
+    texts = (text for row in sample for text in (row.prompt, row.reply))
+    return train_tokenizer(texts, config.vocab_size, config.context)
+
+
 def train(
     config: TrainConfig, out: Path, report: Callable[[dict[str, Any]], None] = lambda entry: None
 ) -> None:
-    """Train and write to `out`; `report` gets each log entry. Resumes an interrupted run."""
+    """Train and write to `out`; `report` gets each log entry.
+
+    An interrupted run is resumed, with rows that it has not seen.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    sample = islice(compose_rows(config.seed, "train"), 20_000)
-    tokenizer = train_tokenizer(
-        (text for row in sample for text in (row.prompt, row.reply)),
-        config.vocab_size,
-        config.context,
-    )
+    state_path = out / STATE_FILE
+    resuming = state_path.exists()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if resuming else _tokenizer(config)
     model = build_model(config, tokenizer)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     optimizers = build_optimizers(model, config)
     log: list[dict[str, Any]] = []
-    state_path = out / STATE_FILE
     first = 0
-    if state_path.exists():
+    if resuming:
         state = torch.load(state_path, map_location=model.device, weights_only=True)
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         first, log = state["step"], json.loads(state["log"])
-    rows = compose_rows(config.seed, "train")
-    stream = islice(batches(rows, tokenizer, config), first, config.steps)
+    rows = compose_rows(config.seed + first, "train")
+    stream = islice(batches(rows, tokenizer, config), config.steps - first)
     began, tokens, running = time.monotonic(), 0, 0.0
     for step, batch in enumerate(stream, start=first):
         factor = learning_rate_factor(step, config)

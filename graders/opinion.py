@@ -1,0 +1,132 @@
+"""The model's second opinion on the claims of a text: what it is asked, and how it is held to it.
+
+A source of labelled lines: the model says what a claim states, without seeing the source, and the
+lines are compared (extract and compare: Wang et al. 2020, QAGS, section 3). A problem: the model
+solves it anew and the text must reach that answer. Prose: a verdict on each claim.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from graders.claims import Claim
+from graders.equivalence import answer_in, same_answer
+from graders.errors import UngradedError
+from graders.grounding import Index, Line, is_negative, words_of
+from graders.judge import (
+    CLAIM_PROMPT,
+    FACTS_PROMPT,
+    NOTHING,
+    SOLVE_PROMPT,
+    UNCLEAR,
+    read_opinion,
+)
+from graders.quantities import find_quantities
+
+MAX_TOKENS: Final = 200
+"""Enough for the longest reply, a solution; the others end by themselves."""
+_FEWEST_LABELS: Final = 3
+_ARTICLES: Final = frozenset({"the", "a", "an", "about"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt about the claim at `place`; `kind` says how its reply is to be read."""
+
+    kind: str
+    place: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why the model's reply speaks against a claim, and the words that it was held against."""
+
+    reason: str
+    against: str | None
+
+
+def questions(index: Index, claims: Sequence[Claim], places: Sequence[int]) -> Iterator[Question]:
+    """What to ask about the claims at `places`, which is not empty."""
+    source = index.text.strip()
+    if labels := _labels(index):
+        for place in places:
+            prompt = FACTS_PROMPT.format(labels=", ".join(labels), claim=claims[place].text)
+            yield Question("facts", place, prompt)
+    elif _is_problem(index):
+        stated = [place for place in places if find_quantities(claims[place].text)]
+        problem = source.removeprefix("Problem:").strip()
+        yield Question("solve", (stated or places)[-1], SOLVE_PROMPT.format(problem=problem))
+    else:
+        for place in places:
+            prompt = CLAIM_PROMPT.format(source=source, claim=claims[place].text)
+            yield Question("verdict", place, prompt)
+
+
+def objection(question: Question, reply: str, claim: Claim, index: Index) -> Objection | None:
+    """What the reply holds against the claim, if anything. Raises UngradedError if unreadable."""
+    if question.kind == "facts":
+        return _compare(reply, _labels(index))
+    if question.kind == "solve":
+        return _other_answer(reply, claim)
+    opinion = read_opinion(reply)
+    if opinion.holds:
+        return None
+    reason = "the model, asked whether the source supports this, says no"
+    return Objection(reason, opinion.quote.strip() or None)
+
+
+def _labels(index: Index) -> Mapping[str, Line]:
+    """The labelled lines by label, when the source consists of such lines; else nothing."""
+    lines = {line.label: line for line in index.lines if line.label}
+    most = len(lines) >= _FEWEST_LABELS and 2 * len(lines) > len(index.lines)
+    return lines if most else {}
+
+
+def _is_problem(index: Index) -> bool:
+    return index.text.rstrip().endswith("?") and bool(index.quantities)
+
+
+def _compare(reply: str, labels: Mapping[str, Line]) -> Objection | None:
+    lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
+    if not lines:
+        raise UngradedError("the model said nothing about what the sentence states")
+    if lines == [NOTHING]:
+        return None
+    if UNCLEAR in lines:
+        return Objection("the model can't tell what this says", None)
+    folded = {label.casefold(): line for label, line in labels.items()}
+    for stated in lines:
+        label, colon, value = stated.partition(":")
+        if not colon:
+            raise UngradedError(f"the model's reply is no labelled line: {stated[:60]!r}")
+        line = folded.get(label.strip().casefold())
+        if line is None:
+            return Objection(f"this states {value.strip()!r}, under no label of the source", None)
+        if not _same_value(value, line.value):
+            return Objection(f"this says {stated!r}, the source {line.text!r}", line.text)
+    return None
+
+
+def _same_value(stated: str, given: str) -> bool:
+    """Equal but for case, articles and punctuation, or one a run of the other's words."""
+    if is_negative(stated) != is_negative(given):
+        return False
+    one, other = _plain(stated), _plain(given)
+    short, long = sorted((one, other), key=len)
+    return bool(short) and re.search(rf"(?<!\S){re.escape(short)}(?!\S)", long) is not None
+
+
+def _plain(value: str) -> str:
+    return " ".join(w for w in (x.casefold() for x in words_of(value)) if w not in _ARTICLES)
+
+
+def _other_answer(reply: str, claim: Claim) -> Objection | None:
+    solved = answer_in(reply)
+    if solved is None:
+        raise UngradedError("the model's own solution reaches no answer")
+    numbers = find_quantities(claim.text)
+    if numbers and same_answer(solved, numbers[-1].text):
+        return None
+    return Objection(f"solving the problem anew gives {solved}", None)

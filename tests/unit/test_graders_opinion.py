@@ -1,0 +1,121 @@
+"""The model's second opinion: what is asked about which source, and what its replies hold."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from graders.base import Completion
+from graders.claims import split_claims
+from graders.config import ConsistencyConfig
+from graders.consistency import ConsistencyGrader
+from graders.errors import UngradedError
+from graders.grounding import index_source
+from graders.opinion import Question, objection, questions
+from graders.types import Candidate, Grade, Source
+
+SHEET = "Name: The Danube\nKind: river\nLength: 2850 km\nFlows into: the Black Sea"
+PROBLEM = "Problem: Ann has 3 pens and buys 4 more. How many pens does Ann have?"
+PROSE = "The Danube is a river. It is 2850 km long and flows into the Black Sea."
+CLAIMS = split_claims("The Danube is 2850 km long. It ends in the Black Sea.")
+
+
+def ask(source: str) -> list[Question]:
+    return list(questions(index_source(source), CLAIMS, [0, 1]))
+
+
+def object_to(reply: str, source: str = SHEET, claim: int = 0) -> str | None:
+    found = objection(ask(source)[0], reply, CLAIMS[claim], index_source(source))
+    return found.reason if found else None
+
+
+def test_a_sheet_is_not_shown_when_the_model_says_what_a_claim_states() -> None:
+    asked = ask(SHEET)
+    assert [question.kind for question in asked] == ["facts", "facts"]
+    assert all("2850 km\n" not in q.prompt and "Labels: Name, Kind" in q.prompt for q in asked)
+
+
+def test_a_problem_is_solved_once_for_its_last_number() -> None:
+    claims = split_claims("So Ann has 3 + 4 = 7 pens. That is all for now then.")
+    [question] = questions(index_source(PROBLEM), claims, range(len(claims)))
+    assert (question.kind, question.place) == ("solve", 0)
+    assert question.prompt.endswith("How many pens does Ann have?")
+
+
+def test_prose_gets_a_verdict_on_each_claim() -> None:
+    assert [question.kind for question in ask(PROSE)] == ["verdict", "verdict"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Name: The Danube\nLength: 2850 km",
+        "Name: the Danube",
+        "length: about 2850 km",
+        "Flows into: Black Sea",
+        "Nothing",
+    ],
+)
+def test_lines_that_the_source_has_support_a_claim(reply: str) -> None:
+    assert object_to(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("Length: 2580 km", "the source 'Length: 2850 km'"),
+        ("Name: The Dniester", "the source 'Name: The Danube'"),
+        ("Name: The Danube\nFlows into: 2850 km", "the source 'Flows into: the Black Sea'"),
+        ("Other: Vienna", "under no label"),
+        ("Length: not 2850 km", "not 2850 km"),
+        ("Unclear", "can't tell"),
+    ],
+)
+def test_a_line_that_differs_from_the_source_speaks_against_a_claim(
+    reply: str, reason: str
+) -> None:
+    assert reason in (object_to(reply) or "")
+
+
+@pytest.mark.parametrize("reply", ["", "I think so", "\n\n"])
+def test_an_unreadable_reply_is_no_opinion(reply: str) -> None:
+    with pytest.raises(UngradedError):
+        object_to(reply)
+
+
+def test_a_dialogue_about_a_problem_must_reach_the_answer_of_a_fresh_solution() -> None:
+    claims = split_claims("So Ann has 8 pens.")
+    [question] = questions(index_source(PROBLEM), claims, [0])
+    index = index_source(PROBLEM)
+    found = objection(question, "Step 1: 3 + 4 = 7 pens.\nAnswer: 7 pens", claims[0], index)
+    assert found is not None
+    assert "7" in found.reason
+    assert objection(question, "Answer: 8 pens", claims[0], index) is None
+
+
+async def grade(text: str, replies: dict[str, str]) -> Grade:
+    async def complete(
+        prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
+    ) -> list[Completion]:
+        found = (next((r for part, r in replies.items() if part in p), "") for p in prompts)
+        return [Completion(reply, None if reply else "no reply") for reply in found]
+
+    grader = ConsistencyGrader(ConsistencyConfig(), complete)
+    candidate = Candidate("b", 0, "essay", text, text, Source("danube", SHEET))
+    [graded] = await grader.grade([candidate])
+    return graded
+
+
+async def test_a_claim_that_the_rules_let_pass_falls_to_what_the_model_reads_in_it() -> None:
+    text = "The Danube is a river. Its mouth lies at the Black Sea."
+    graded = await grade(text, {"is a river": "Kind: river", "mouth": "Length: the Black Sea"})
+    assert graded.score == 0.5
+    [evidence] = [item for item in graded.evidence if not item.supports]
+    assert evidence.against == "Length: 2850 km"
+    assert SHEET[evidence.source_start : evidence.source_end] == evidence.against
+    assert text[evidence.start : evidence.end] == evidence.quote
+
+
+async def test_a_model_that_never_answers_leaves_the_text_ungraded() -> None:
+    graded = await grade("The Danube is a river.", {})
+    assert graded.score is None
+    assert "no opinion" in (graded.ungraded or "")
