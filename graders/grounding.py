@@ -54,6 +54,7 @@ _ISO_DATE = re.compile(r"\b\d{4}-(\d\d)-\d\d\b")
 _MONTHS: Final = (
     "january february march april may june july august september october november december".split()
 )
+_PRONOUNS: Final = (frozenset({"he", "him", "his"}), frozenset({"she", "her", "hers"}))
 _COPULA = re.compile(r"\b(?:is|was|are|were|came|comes)\b", re.IGNORECASE)
 
 
@@ -205,6 +206,7 @@ def check_claim(claim: Claim, index: Index, computed: frozenset[Fraction]) -> li
     if claim.mood == "statement" and not findings:
         findings += _labels(claim.text, index)
         findings += _polarity(claim.text, index)
+        findings += _pronoun(claim.text, index)
     return sorted(findings, key=lambda finding: finding.start)
 
 
@@ -419,6 +421,19 @@ def _labels(text: str, index: Index) -> Iterator[Finding]:
         if not held and not twin:
             at = copula.end() + 1
             yield Finding(text[at:].rstrip("."), at, f"the source says {line.text!r}", line)
+            return
+
+
+def _pronoun(text: str, index: Index) -> Iterator[Finding]:
+    """`she` of someone whom the source only ever calls `he`, or the other way round."""
+    told = [words for words in _PRONOUNS if words & index.words]
+    if len(told) != 1:
+        return
+    for match in _WORD.finditer(text):
+        word = match[0].casefold()
+        if word not in told[0] and any(word in words for words in _PRONOUNS):
+            said = min(told[0] & index.words)
+            yield Finding(match[0], match.start(), f"the source says {said!r}")
             return
 
 

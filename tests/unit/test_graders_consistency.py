@@ -126,6 +126,21 @@ async def test_a_question_about_something_else_counts_against_the_text() -> None
     assert (await grade(text)).score == 0.5
 
 
+@pytest.mark.parametrize(
+    ("source", "text", "score"),
+    [
+        ("Name: Ada Lovelace\nPronoun: she\nBorn: 1815", "He was born in 1815.", 0.0),
+        ("Name: Ada Lovelace\nPronoun: she\nBorn: 1815", "She was born in 1815.", 1.0),
+        ("Name: Ada Lovelace\nBorn: 1815", "He was born in 1815.", 1.0),
+        ("Ada met Charles. She wrote and he built.", "He built.", 1.0),
+    ],
+)
+async def test_a_pronoun_must_be_one_that_the_source_uses(
+    source: str, text: str, score: float
+) -> None:
+    assert (await grade(text, source)).score == score
+
+
 async def test_without_source_or_claim_there_is_no_score() -> None:
     assert (await grade("Iron rusts.", None)).score is None
     assert (await grade("Good question.")).ungraded == "no checkable claim"
