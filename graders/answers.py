@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from graders.base import Complete, Completion
 from graders.config import AnswersConfig
-from graders.equivalence import answer_in, same_answer
+from graders.equivalence import answer_in, load_math_verify, same_answer
 from graders.judge import SOLVE_PROMPT
 from graders.types import Candidate, Evidence, Grade
 from graders.working import Fault, check_working, checks_made
@@ -51,7 +51,8 @@ class AnswersGrader:
         self.complete = complete
 
     async def start(self) -> None:
-        """Nothing to start."""
+        """Import Math-Verify in a thread, lest the first hard answer hold up the event loop."""
+        await asyncio.to_thread(load_math_verify)
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -44,6 +44,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
+_YEAR = re.compile(r"1\d{3}|20\d\d|2100")
 _UNIT_LETTERS: Final = frozenset("a m g l L h s A".split())
 
 
@@ -216,7 +217,8 @@ def _chain(tokens: Sequence[_Token], place: int) -> tuple[list[_Side], list[str]
     equals: list[str] = []
     while sides[-1].end < len(tokens) and tokens[sides[-1].end].kind == "equals":
         sign = tokens[sides[-1].end].text
-        if sign not in "=≈≃" and "equal" not in sign and not sides[-1].operators:
+        prose = sign not in "=≈≃" and "equal" not in sign
+        if prose and (not sides[-1].operators or _has_period(tokens[place : sides[-1].end])):
             break
         try:
             side = _Parser(tokens, sides[-1].end + 1).side()
@@ -225,6 +227,19 @@ def _chain(tokens: Sequence[_Token], place: int) -> tuple[list[_Side], list[str]
         sides.append(side)
         equals.append(sign)
     return sides, equals
+
+
+def _has_period(tokens: Sequence[_Token]) -> bool:
+    """Whether two years are joined as in `the war of 1914-1918`: unspaced, the later one last."""
+    return any(
+        _YEAR.fullmatch(since.text)
+        and _YEAR.fullmatch(until.text)
+        and since.text < until.text
+        and dash.text in "-−–"
+        and since.end == dash.start
+        and dash.end == until.start
+        for since, dash, until in zip(tokens, tokens[1:], tokens[2:], strict=False)
+    )
 
 
 def _equations(

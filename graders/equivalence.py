@@ -79,6 +79,11 @@ def value_of(text: str) -> Rational | None:
     return value
 
 
+def load_math_verify() -> None:
+    """Import Math-Verify, which takes seconds; `same_answer` else does it when first in doubt."""
+    import math_verify  # noqa: F401
+
+
 @lru_cache(maxsize=4096)
 def _verify(gold: str, given: str) -> bool:
     """Math-Verify's opinion; without its time-outs, which need the main thread's signals.

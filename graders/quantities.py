@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -89,6 +89,18 @@ _WORD_NUMBER = re.compile(
     rf"(?:(?:[ -]|(?<=hundred|housand|million)\sand\s)(?:{'|'.join(_WORDS)}))*\b",
     re.IGNORECASE,
 )
+_MINUS = re.compile(
+    r"""(?:(?<![^\s(\[{"'“‘«:=<>≈~,;*|–—])(?<![\d)%]\s)[-−–]
+        |(?:^|[(\[{"'“‘:=,;]\s?|\b(?:a|an|about|above|and|approximately|are|around|at|be|below|between
+        |by|equals|exactly|from|is|nearly|of|or|reach|reaches|reached|roughly|than|to|under|was|were)
+        \s)(?P<word>minus|negative)\s)$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MINUS_REACH: Final = 24
+_BELOW_ZERO = re.compile(
+    r"\s?(?:(?:°[CF]?|degrees?)\s)?(?:(?:Celsius|Fahrenheit|centigrade)\s)?below\s(?:zero|0)\b",
+    re.IGNORECASE,
+)
 _UNIT = re.compile(
     r"[ \u00a0-]?(?:(?P<square>square|sq\.?|cubic)\s+)?(?:degrees?\s+)?"
     r"(?P<unit>%|°[CF]|\bkm[2²]|[^\W\d_]+)",
@@ -98,7 +110,10 @@ _UNIT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number in a text. `base` is its value in the base unit of `dimension`, if it has one."""
+    """A number in a text. `base` is its value in the base unit of `dimension`, if it has one.
+
+    `text` has the sign too, however it is written; the operator of "24 - 18" is none.
+    """
 
     text: str
     start: int
@@ -120,7 +135,28 @@ class Quantity:
 def find_quantities(text: str) -> list[Quantity]:
     """Every number of the text in order, in digits or spelled out, with its unit."""
     found = [*_numerals(text), *_spelled(text)]
-    return sorted(found, key=lambda quantity: quantity.start)
+    zeros = {tail.end() for q in found if (tail := _BELOW_ZERO.match(text, q.end))}
+    signed = [_signed(q, text) for q in found if not (q.value == 0 and q.end in zeros)]
+    return sorted(signed, key=lambda quantity: quantity.start)
+
+
+def _signed(quantity: Quantity, text: str) -> Quantity:
+    """The quantity with its minus: "-5", "minus 5", "5 degrees below zero".
+
+    A hyphen or a "minus" that joins two numbers, or a word and a number, is none.
+    """
+    first = max(0, quantity.start - _MINUS_REACH)
+    before = _MINUS.search(text[first : quantity.start])
+    after = _BELOW_ZERO.match(text, quantity.end)
+    if quantity.ordinal or quantity.decade or not (before or after):
+        return quantity
+    start, end = quantity.start, after.end() if after else quantity.end
+    if before:
+        start = first + (before.start("word") if before["word"] else before.start())
+    base = None if quantity.base is None else -quantity.base
+    return replace(
+        quantity, text=text[start:end], start=start, end=end, value=-quantity.value, base=base
+    )
 
 
 def _numerals(text: str) -> Iterator[Quantity]:

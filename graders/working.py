@@ -135,8 +135,9 @@ def _derived(question: str) -> set[Fraction]:
             values |= {part, 1 - part, Fraction((1 - part).numerator)}
     for quantity in find_quantities(question):
         if quantity.dimension == "percent":
-            part = quantity.value / 100
-            values |= {part, 1 - part, 1 + part, 100 - quantity.value, 100 + quantity.value}
+            share = abs(quantity.value)
+            part = share / 100
+            values |= {part, 1 - part, 1 + part, 100 - share, 100 + share}
     return values
 
 

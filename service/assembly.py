@@ -67,6 +67,7 @@ async def run_stored(
                     batch_id,
                     early_abort=_early_abort(panel),
                     time_limit=settings.candidate_timeout_seconds,
+                    turns=engines.turns(spec.model),
                 ),
                 store,
                 gate=gate,

@@ -21,6 +21,7 @@ class EnginePool:
     def __init__(self, configs: Mapping[str, EngineConfig]) -> None:
         self.configs = configs
         self._loads: dict[str, asyncio.Task[Engine]] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
 
     async def get(self, name: str) -> Engine:
         """The engine, ready to generate. Raises EngineUnavailableError, saying what is broken.
@@ -33,6 +34,12 @@ class EnginePool:
             load.add_done_callback(_retrieve)
             self._loads[name] = load
         return await asyncio.shield(load)
+
+    def turns(self, name: str) -> asyncio.Semaphore:
+        """The slots of a loaded engine, for which the candidates of all batches queue."""
+        if name not in self._turns:
+            self._turns[name] = asyncio.Semaphore(self._loads[name].result().concurrency)
+        return self._turns[name]
 
     def loaded(self, name: str) -> bool:
         """Whether `get` would answer at once."""
@@ -47,6 +54,7 @@ class EnginePool:
             if self.loaded(name):
                 await load.result().aclose()
         self._loads.clear()
+        self._turns.clear()
 
     async def _load(self, name: str) -> Engine:
         engine = await asyncio.to_thread(build_engine, self.configs[name])

@@ -34,8 +34,9 @@ class Settings(BaseSettings):
 
     `models` maps a name that requests use to the engine that runs it; `default_model` is the first
     of them unless named. Nested keys in the environment are joined by `__`
-    (`WINNOW_GRADERS__FORM__MIN_WORDS`). `lease_seconds` is how long the batches of a process that
-    died stay untouched.
+    (`WINNOW_GRADERS__FORM__MIN_WORDS`). `candidate_timeout_seconds` limits generating and grading
+    one candidate, from when the model has a place for it. `lease_seconds` is how long the batches
+    of a process that died stay untouched.
     """
 
     model_config = SettingsConfigDict(

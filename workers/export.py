@@ -213,19 +213,30 @@ def _storable(value: Any) -> Any:
 def _parquet_beside(spool: Path) -> Path:
     """Rewrite spooled rows as Parquet under one schema that fits them all; two passes."""
     arrow = _load_pyarrow()
-    schema = arrow.schema([])
-    for chunk in _chunks(spool):
-        schemas = [schema, arrow.Table.from_pylist(chunk).schema]
-        schema = arrow.unify_schemas(schemas, promote_options="permissive")
     target = spool.with_suffix(".parquet.part")
     try:
+        schema = _schema_for(spool, arrow)
         with target.open("wb") as stream:
             with arrow.parquet.ParquetWriter(stream, schema) as writer:
                 for chunk in _chunks(spool):
                     writer.write_table(arrow.Table.from_pylist(chunk, schema=schema))
             stream.flush()
             os.fsync(stream.fileno())
+    except arrow.ArrowException as exc:
+        target.unlink(missing_ok=True)
+        raise ExportError(
+            f"these rows fit no Parquet schema ({exc}): give a field values of one type in every "
+            "row, or write .jsonl"
+        ) from exc
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return target
+
+
+def _schema_for(spool: Path, arrow: Any) -> Any:
+    schema = arrow.schema([])
+    for chunk in _chunks(spool):
+        schemas = [schema, arrow.Table.from_pylist(chunk).schema]
+        schema = arrow.unify_schemas(schemas, promote_options="permissive")
+    return schema

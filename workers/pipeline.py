@@ -69,19 +69,16 @@ async def run_batch(
         record = held.record
         if record.status not in UNFINISHED and record.stop_reason is not None:
             return BatchResult(record.status, record.stop_reason, record.progress, record.message)
-        run = _Run(batch_id, spec, producer, store, held, cancel or asyncio.Event())
-        run.gate, run.protected, run.novelty_text = gate, protected, novelty_text
-        run.on_progress = on_progress
+        run = _Run(
+            batch_id, spec, producer, store, held,
+            gate=gate, protected=protected, novelty_text=novelty_text,
+            cancel=cancel or asyncio.Event(), on_progress=on_progress,
+        )  # fmt: skip
         return await run.to_the_end()
 
 
 class _Run:
     """One process's run of one batch."""
-
-    gate: Gate
-    protected: ProtectedTexts | None
-    novelty_text: Callable[[Candidate], str]
-    on_progress: OnProgress | None
 
     def __init__(
         self,
@@ -90,13 +87,22 @@ class _Run:
         producer: Producer,
         store: SqlStore,
         lease: Lease,
+        *,
+        gate: Gate,
+        protected: ProtectedTexts | None,
+        novelty_text: Callable[[Candidate], str],
         cancel: asyncio.Event,
+        on_progress: OnProgress | None,
     ) -> None:
         self._batch_id = batch_id
         self._spec = spec
         self._store = store
         self._lease = lease
+        self._gate = gate
+        self._protected = protected
+        self._novelty_text = novelty_text
         self._cancel = cancel
+        self._on_progress = on_progress
         self._began = time.monotonic()
         self._progress = lease.record.progress
         self._elapsed_before = self._progress.elapsed_seconds
@@ -154,8 +160,8 @@ class _Run:
         rows = await asyncio.to_thread(self._store.outcomes, self._batch_id)
         for source_id, outcome, error in rows:
             self._observe(source_id, outcome, error)
-        if self.on_progress:
-            self.on_progress(self._progress, [])
+        if self._on_progress:
+            self._on_progress(self._progress, [])
 
     def _draw(self) -> None:
         out = self._dispatcher
@@ -171,16 +177,16 @@ class _Run:
             self._batch_id,
             produced,
             room=self._missing(),
-            gate=self.gate,
-            protected=self.protected,
-            novelty_text=self.novelty_text,
+            gate=self._gate,
+            protected=self._protected,
+            novelty_text=self._novelty_text,
             owner=self._lease.owner,
         )
         self._progress = await asyncio.to_thread(self._store.progress, self._batch_id)
         for row in rows:
             self._observe(row.source_id, row.outcome, row.error)
-        if self.on_progress:
-            self.on_progress(self._progress, rows)
+        if self._on_progress:
+            self._on_progress(self._progress, rows)
 
     def _observe(self, source_id: str, outcome: Outcome, error: str | None) -> None:
         code = (error or "").partition(":")[0]

@@ -6,6 +6,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from graders.base import Complete, Completion
@@ -43,7 +44,9 @@ class LocalProducer:
     """Produces in this process. `panel` holds the graders that need no state.
 
     Whoever shares the engine and the panel among batches starts and closes them himself, and
-    leaves `start` and `aclose` alone. `time_limit` is in seconds, for one candidate.
+    leaves `start` and `aclose` alone. `turns` are the engine's slots, shared likewise; without
+    them this producer reckons with all `engine.concurrency` of them. `time_limit` is in seconds,
+    for generating and grading one candidate: waiting for a turn does not count.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class LocalProducer:
         *,
         early_abort: EarlyAbort | None = None,
         time_limit: float = TIME_LIMIT,
+        turns: asyncio.Semaphore | None = None,
     ) -> None:
         self.concurrency = engine.concurrency
         self._engine = engine
@@ -62,6 +66,7 @@ class LocalProducer:
         self._panel = panel
         self._batch_id = batch_id
         self._time_limit = time_limit
+        self._turns = turns or asyncio.Semaphore(engine.concurrency)
         self._on_text: OnText | None = None
         if early_abort is not None:
             self._on_text = lambda text: early_abort(text) is None
@@ -79,8 +84,7 @@ class LocalProducer:
     async def produce(self, draw: Draw) -> Produced:
         """Generate, parse, grade and gate. An aborted text is graded too: `form` refuses it."""
         try:
-            async with asyncio.timeout(self._time_limit):
-                return await self._produce(draw)
+            return await self._produce(draw)
         except TimeoutError:
             error = f"engine_timeout: no candidate within {self._time_limit:g} s"
         except PromptTooLongError as exc:
@@ -101,12 +105,17 @@ class LocalProducer:
             prompt = self._recipe.prompt(draw.source)
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
             return _recipe_failure(draw, "prompt", exc)
-        generation = await self._engine.generate(self._request(prompt, draw.seed), self._on_text)
+        request = self._request(prompt, draw.seed)
+        async with self._turns:  # given back before grading, lest the engine idle meanwhile
+            deadline = asyncio.get_running_loop().time() + self._time_limit
+            async with asyncio.timeout_at(deadline):
+                generation = await self._engine.generate(request, self._on_text)
         try:
             candidate = self._candidate(draw, generation)
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
             return _recipe_failure(draw, "parse", exc)
-        [judged] = await self._panel.grade([candidate])
+        async with asyncio.timeout_at(deadline):
+            [judged] = await self._panel.grade([candidate])
         return Produced(draw, candidate, judged.grades, judged.verdict)
 
     def _request(self, prompt: str, seed: int) -> GenerationRequest:
@@ -119,7 +128,7 @@ class LocalProducer:
         text = _storable(generation.text)
         malformed = None
         try:
-            parsed = self._recipe.parse(text)
+            parsed = _checked(self._recipe.parse(text))
         except MalformedTextError as exc:
             parsed, malformed = Parsed({}, body=text), str(exc)
         return Candidate(
@@ -155,7 +164,12 @@ class _EngineComplete:
             GenerationRequest(prompt, seed, max_tokens, temperature, top_p=1.0)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
-        return list(await asyncio.gather(*(self._ask(request) for request in requests)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(self._ask(request)) for request in requests]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        return [task.result() for task in asked]
 
     async def _ask(self, request: GenerationRequest) -> Completion:
         try:
@@ -166,13 +180,28 @@ class _EngineComplete:
 
 
 def engine_complete(engine: Engine) -> Complete:
-    """Let graders ask the model that also writes; each prompt is one generation."""
+    """Let graders ask the model that also writes; each prompt is one generation.
+
+    An EngineError spoils its own reply only. Any other error cancels the rest and is raised.
+    """
     return _EngineComplete(engine)
 
 
 def _recipe_failure(draw: Draw, part: str, exc: Exception) -> Produced:
     logger.error("the recipe's %s raised", part, exc_info=exc)
     return Produced(draw, error=f"recipe_error: {part} raised {type(exc).__name__}: {exc}")
+
+
+def _checked(parsed: Parsed) -> Parsed:
+    """What a user's recipe found, fit to be stored. Raises TypeError where it is not text."""
+    fields = dict(parsed.fields)
+    texts = {"body": parsed.body, "question": parsed.question, "answer": parsed.answer}
+    optional = {name: text for name, text in texts.items() if text is not None or name == "body"}
+    for name, text in [*fields.items(), *optional.items()]:
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError(f"{name!r} is {type(text).__name__}; names and values must be str")
+        text.encode()
+    return replace(parsed, fields=fields)
 
 
 def _storable(text: str) -> str:

@@ -42,7 +42,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits; None is no limit. `max_tokens` counts prompt and completion tokens."""
+    """Limits; None is no limit.
+
+    `max_candidates` counts draws and is kept exactly. `max_tokens` counts the prompt and completion
+    tokens of the candidates in the ledger, rejected ones too; not the tokens that graders have the
+    model generate, nor those of failed candidates. It is looked at after each admission, and no
+    more is drawn than the mean price so far affords, so it may be overshot by what was in flight.
+    `max_seconds` is the time that the batch has run, over all its runs.
+    """
 
     max_candidates: int | None = None
     max_tokens: int | None = None

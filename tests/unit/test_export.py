@@ -44,6 +44,13 @@ def test_nested_rows_whose_types_differ_share_one_parquet_schema(tmp_path: Path)
     assert leftovers(tmp_path) == ["rows.parquet"]
 
 
+def test_rows_that_fit_no_parquet_schema_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    for rows in ([{"id": 1}, {"id": "a"}], [{"id": 1}] * ROW_GROUP + [{"id": "a"}]):
+        with pytest.raises(ExportError, match=r"of one type in every row, or write \.jsonl"):
+            write_rows(str(tmp_path / "rows.parquet"), iter(rows))
+        assert leftovers(tmp_path) == []
+
+
 def test_no_rows_still_make_a_readable_file(tmp_path: Path) -> None:
     write_rows(str(tmp_path / "none.parquet"), iter(()))
     write_rows(str(tmp_path / "none.jsonl"), iter(()))

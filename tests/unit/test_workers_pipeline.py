@@ -255,7 +255,7 @@ async def test_an_interrupted_run_is_taken_up_where_it_was(store: SqlStore) -> N
     batch_id = store.create_batch(SPEC)[0].id
     first = ScriptedProducer(lambda draw: "hang" if draw.seq == 4 else "pass")
     running = asyncio.create_task(run(store, first, batch_id=batch_id))
-    while store.next_seq(batch_id) < 4:
+    while len(store.outcomes(batch_id)) < 4:
         await asyncio.sleep(0.01)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -292,7 +292,7 @@ async def test_a_run_that_loses_its_lease_stops_without_a_trace(store: SqlStore)
     store._database.write(lambda connection: connection.exec_driver_sql(owner_gone))
     with pytest.raises(BatchBusyError):
         await running
-    assert store.next_seq(batch_id) == 0
+    assert store.outcomes(batch_id) == []
 
 
 def test_a_candidates_seed_depends_on_the_batchs_seed_and_its_place_only() -> None:

@@ -145,6 +145,34 @@ async def test_a_generation_that_takes_too_long_is_cancelled_and_named() -> None
     assert engine.cancelled == 1
 
 
+class OneByOne(ScriptedEngine):
+    """A slow model: one request at a time, the others queue."""
+
+    def __init__(self) -> None:
+        super().__init__(ScriptedConfig(latency_s=0.1, concurrency=1))
+        self._place = asyncio.Semaphore(1)
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        async with self._place:
+            return await super().generate(request, on_text)
+
+
+async def test_the_wait_for_a_slow_model_is_not_held_against_a_candidate() -> None:
+    engine = OneByOne()
+    turns = asyncio.Semaphore(engine.concurrency)
+    panel = Panel([FormGrader(FormConfig())], GATE)
+    batches = [
+        LocalProducer(engine, ESSAY, panel, name, time_limit=0.5, turns=turns) for name in "ab"
+    ]
+    await batches[0].start()
+    produced = await asyncio.gather(
+        *(batch.produce(replace(DRAW, seq=seq)) for seq in range(4) for batch in batches)
+    )
+    assert [one.error for one in produced] == [None] * 8
+
+
 async def test_cancelling_a_draw_frees_the_engine() -> None:
     engine = FixedEngine(hang=True)
     task = asyncio.create_task(producer(engine).produce(DRAW))
@@ -168,6 +196,25 @@ async def test_a_users_recipe_that_raises_is_named() -> None:
     ):
         produced = await producer(FixedEngine("text"), recipe).produce(DRAW)
         assert (produced.error or "").startswith(words)
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        Parsed({"essay": {1, 2}}, "b"),  # type: ignore[dict-item]
+        Parsed({"essay": None}, "b"),  # type: ignore[dict-item]
+        Parsed({1: "x"}, "b"),  # type: ignore[dict-item]
+        Parsed({"essay": "\ud800"}, "b"),
+        Parsed({}, None),  # type: ignore[arg-type]
+        Parsed({}, "b", answer=3),  # type: ignore[arg-type]
+        ("no", "Parsed"),
+    ],
+)
+async def test_a_users_recipe_that_finds_what_can_not_be_stored_is_named(parsed: Parsed) -> None:
+    recipe = replace(ESSAY, parse=lambda text: parsed)
+    produced = await producer(FixedEngine("text"), recipe).produce(DRAW)
+    assert produced.candidate is None
+    assert (produced.error or "").startswith("recipe_error: parse raised")
 
 
 async def test_a_broken_grader_leaves_the_candidate_ungraded_and_not_accepted() -> None:
@@ -196,3 +243,19 @@ async def test_graders_ask_the_engine_and_one_failure_spoils_one_reply_only() ->
     replies = await complete(["a", "bad", "c"], max_tokens=5, temperature=0.0, seeds=[1, 2, 3])
     assert [reply.text for reply in replies] == ["a/1", "", "c/3"]
     assert [reply.error for reply in replies] == [None, "too busy", None]
+
+
+async def test_an_unexpected_error_in_one_reply_ends_the_others() -> None:
+    class Breaks(FixedEngine):
+        async def generate(
+            self, request: GenerationRequest, on_text: OnText | None = None
+        ) -> Generation:
+            if request.prompt == "bad":
+                await asyncio.sleep(0)
+                raise ZeroDivisionError("a bug")
+            return await super().generate(request, on_text)
+
+    engine = Breaks(hang=True)
+    with pytest.raises(ZeroDivisionError):
+        await engine_complete(engine)(["a", "bad", "c"], max_tokens=5, temperature=0, seeds=[1] * 3)
+    assert engine.cancelled == 2

@@ -124,11 +124,6 @@ class SqlStore:
             )
         )
 
-    def next_seq(self, batch_id: str) -> int:
-        """The `seq` after the last in the ledger."""
-        progress = self.progress(batch_id)
-        return progress.accepted + progress.rejected + progress.failed
-
     def progress(self, batch_id: str) -> Progress:
         """The counters, which change in the same transaction as the ledger."""
         row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
@@ -195,11 +190,6 @@ class SqlStore:
 
         self._database.write(work)
         return self.get_batch(batch_id)
-
-    def cancel_requested(self, batch_id: str) -> bool:
-        """Whether `request_cancel` was called and the batch has not ended yet."""
-        row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
-        return Status(row["status"]) is Status.CANCELLING
 
     def _rows(
         self, batch_id: str, outcomes: Sequence[Outcome], after_seq: int, limit: int

@@ -21,7 +21,7 @@ from workers.tiny.corpus.rows import Row, compose_rows
 from workers.tiny.tokenizer import train_tokenizer
 
 STATE_FILE = "training_state.pt"
-TOKENIZER_ROWS = 20_000
+TOKENIZER_ROWS, HELD_OUT_ROWS = 20_000, 256
 LOG_FILE = "training_log.json"
 LENGTH_STEP, TARGET_STEP = 32, 512
 """Rows are padded to the one, targets per batch to the other, so that shapes recur."""
@@ -164,11 +164,10 @@ def held_out_loss(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     config: TrainConfig,
-    rows: int = 256,
 ) -> dict[str, float]:
     """Loss in nats per reply token on held-out rows, per task."""
     by_task: dict[str, list[Example]] = {}
-    for row in islice(compose_rows(config.seed + 1, "held_out"), rows):
+    for row in islice(compose_rows(config.seed + 1, "held_out"), HELD_OUT_ROWS):
         by_task.setdefault(row.task, []).append(encode(row, tokenizer, 1.0))
     return {task: float(loss_of(model, examples)) for task, examples in sorted(by_task.items())}
 
