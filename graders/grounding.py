@@ -223,7 +223,11 @@ def _idle(quantity: Quantity, text: str) -> bool:
     if not quantity.spelled:
         return False
     before = text[: quantity.start].rstrip().rpartition(" ")[2].lower()
-    return quantity.value <= 1 or quantity.text.lower() == "second" or before in ("these", "those")
+    return (
+        0 <= quantity.value <= 1
+        or quantity.text.lower() == "second"
+        or before in ("these", "those")
+    )
 
 
 def _numbers(

@@ -67,7 +67,7 @@ def questions(index: Index, claims: Sequence[Claim], places: Sequence[int]) -> I
 def objection(question: Question, reply: str, claim: Claim, index: Index) -> Objection | None:
     """What the reply holds against the claim, if anything. Raises UngradedError if unreadable."""
     if question.kind == "facts":
-        return _compare(reply, _labels(index))
+        return _compare(reply, claim, _labels(index))
     if question.kind == "solve":
         return _other_answer(reply, claim)
     opinion = read_opinion(reply)
@@ -88,7 +88,12 @@ def _is_problem(index: Index) -> bool:
     return index.text.rstrip().endswith("?") and bool(index.quantities)
 
 
-def _compare(reply: str, labels: Mapping[str, Line]) -> Objection | None:
+def _compare(reply: str, claim: Claim, labels: Mapping[str, Line]) -> Objection | None:
+    """The first stated line that the source contradicts.
+
+    The model may slip, too: a value that the claim does not hold is not what it states, and a
+    label counts as met when the claim holds the source's value for it.
+    """
     lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
     if not lines:
         raise UngradedError("the model said nothing about what the sentence states")
@@ -102,11 +107,23 @@ def _compare(reply: str, labels: Mapping[str, Line]) -> Objection | None:
         if not colon:
             raise UngradedError(f"the model's reply is no labelled line: {stated[:60]!r}")
         line = folded.get(label.strip().casefold())
+        if not _holds(claim.text, value) or (line and _holds(claim.text, line.value)):
+            continue
         if line is None:
             return Objection(f"this states {value.strip()!r}, under no label of the source", None)
         if not _same_value(value, line.value):
             return Objection(f"this says {stated!r}, the source {line.text!r}", line.text)
     return None
+
+
+def _holds(claim: str, value: str) -> bool:
+    """Whether a claim has the words of a value, and does not deny them."""
+    plain = _plain(value)
+    return (
+        bool(plain)
+        and is_negative(claim) == is_negative(value)
+        and re.search(rf"(?<!\S){re.escape(plain)}(?!\S)", _plain(claim)) is not None
+    )
 
 
 def _same_value(stated: str, given: str) -> bool:

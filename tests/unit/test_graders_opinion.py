@@ -23,8 +23,11 @@ def ask(source: str) -> list[Question]:
     return list(questions(index_source(source), CLAIMS, [0, 1]))
 
 
-def object_to(reply: str, source: str = SHEET, claim: int = 0) -> str | None:
-    found = objection(ask(source)[0], reply, CLAIMS[claim], index_source(source))
+def object_to(reply: str, said: str = "The Danube is 2850 km long.") -> str | None:
+    [claim] = split_claims(said)
+    index = index_source(SHEET)
+    [question] = questions(index, [claim], [0])
+    found = objection(question, reply, claim, index)
     return found.reason if found else None
 
 
@@ -60,20 +63,32 @@ def test_lines_that_the_source_has_support_a_claim(reply: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "reason"),
+    ("said", "reply", "reason"),
     [
-        ("Length: 2580 km", "the source 'Length: 2850 km'"),
-        ("Name: The Dniester", "the source 'Name: The Danube'"),
-        ("Name: The Danube\nFlows into: 2850 km", "the source 'Flows into: the Black Sea'"),
-        ("Other: Vienna", "under no label"),
-        ("Length: not 2850 km", "not 2850 km"),
-        ("Unclear", "can't tell"),
+        ("It is 2580 km long.", "Length: 2580 km", "the source 'Length: 2850 km'"),
+        ("The Dniester is long.", "Name: The Dniester", "the source 'Name: The Danube'"),
+        ("It ends in Vienna.", "Flows into: Vienna", "the source 'Flows into: the Black Sea'"),
+        ("It ends in a lake.", "Name: It\nFlows into: a lake", "'Flows into: the Black Sea'"),
+        ("It passes Vienna.", "Other: Vienna", "under no label"),
+        ("It is not 2850 km long.", "Length: not 2850 km", "not 2850 km"),
+        ("Long it flow the sea.", "Unclear", "can't tell"),
     ],
 )
 def test_a_line_that_differs_from_the_source_speaks_against_a_claim(
-    reply: str, reason: str
+    said: str, reply: str, reason: str
 ) -> None:
-    assert reason in (object_to(reply) or "")
+    assert reason in (object_to(reply, said) or "")
+
+
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("It is 2850 km long.", "Length: 285 km"),
+        ("It flows into the Black Sea over 2850 km.", "Flows into: 2850 km"),
+    ],
+)
+def test_the_model_s_own_slips_do_not_count(said: str, reply: str) -> None:
+    assert object_to(reply, said) is None
 
 
 @pytest.mark.parametrize("reply", ["", "I think so", "\n\n"])
@@ -106,8 +121,8 @@ async def grade(text: str, replies: dict[str, str]) -> Grade:
 
 
 async def test_a_claim_that_the_rules_let_pass_falls_to_what_the_model_reads_in_it() -> None:
-    text = "The Danube is a river. Its mouth lies at the Black Sea."
-    graded = await grade(text, {"is a river": "Kind: river", "mouth": "Length: the Black Sea"})
+    text = "The Danube is a river. Its length is that of the Black Sea."
+    graded = await grade(text, {"is a river": "Kind: river", "that of": "Length: the Black Sea"})
     assert graded.score == 0.5
     [evidence] = [item for item in graded.evidence if not item.supports]
     assert evidence.against == "Length: 2850 km"
