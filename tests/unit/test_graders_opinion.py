@@ -68,7 +68,7 @@ def test_lines_that_the_source_has_support_a_claim(reply: str) -> None:
         ("It is 2580 km long.", "Length: 2580 km", "the source 'Length: 2850 km'"),
         ("The Dniester is long.", "Name: The Dniester", "the source 'Name: The Danube'"),
         ("It ends in Vienna.", "Flows into: Vienna", "the source 'Flows into: the Black Sea'"),
-        ("It ends in a lake.", "Name: It\nFlows into: a lake", "'Flows into: the Black Sea'"),
+        ("It ends in a lake.", "Flows into: a lake", "'Flows into: the Black Sea'"),
         ("It passes Vienna.", "Other: Vienna", "under no label"),
         ("It is not 2850 km long.", "Length: not 2850 km", "not 2850 km"),
         ("Long it flow the sea.", "Unclear", "can't tell"),
