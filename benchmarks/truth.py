@@ -29,6 +29,7 @@ from workers.types import Draw, Produced
 
 AIMS = {"problem_set": 0.01, "essay": 0.03, "dialogue": 0.03}
 KEPT_AIM = 0.80
+COLUMNS = ("wrong_before", "wrong_after", "misstated_after", "good_kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +154,12 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         return f"{100 * value['share']:.1f}% ({interval})"
 
     lines = [
-        "| recipe | candidates | wrong before the gate | wrong after it | good ones kept |",
-        "|---|---|---|---|---|",
+        "| recipe | candidates | wrong before the gate | wrong after it "
+        "| of these, false | good ones kept |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in results.items():
-        cells = (cell(row[key]) for key in ("wrong_before", "wrong_after", "good_kept"))
+        cells = (cell(row[key]) for key in COLUMNS)
         lines.append(f"| `{name}` | {row['candidates']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -32,6 +32,10 @@ _END = re.compile(r"(?<![.!?…])[.!?…]++[\"”’')\]]*+(?=\s|$)")
 _LONGEST_TOKEN = 40
 _TOKEN_BEFORE = re.compile(r"([\w.]*\w)\.+[\"”’')\]]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_TAG_QUESTION = re.compile(
+    r"(?:So,? )?(\S.*?\w), (?:right|correct|isn['’]t it|is it not)\?", re.IGNORECASE | re.DOTALL
+)
+"""`It is a river, right?` asks for agreement: it states that it is one."""
 _TALK_FIRST: Final = frozenset(
     "hello hi hey thanks thank welcome goodbye bye please gladly certainly sure".split()
 )
@@ -67,7 +71,10 @@ def split_sentences(text: str, start: int = 0) -> list[Claim]:
     for low, high in _blocks(text, start):
         for begin, end in _sentences(text, _skip_lead(text, low, high, speakers), high):
             sentence = text[begin:end]
-            if any(char.isalnum() for char in sentence):
+            tag = _TAG_QUESTION.fullmatch(sentence)
+            if tag:
+                found.append(Claim(tag[1], begin + tag.start(1), begin + tag.end(1)))
+            elif any(char.isalnum() for char in sentence):
                 found.append(Claim(sentence, begin, end, _mood(sentence)))
     return found
 

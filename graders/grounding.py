@@ -111,7 +111,8 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     at = 0
     prose: list[tuple[int, int]] = []
     for line in text.splitlines(keepends=True):
-        if _LABEL.match(line) and len(line) < 300:
+        label = _LABEL.match(line) if len(line) < 300 else None
+        if label and len(split_sentences(label["value"])) <= 1:
             yield from _prose(text, prose)
             prose = []
             yield at, at + len(line.rstrip())
@@ -219,7 +220,7 @@ def _wrong_equations(equations: Sequence[Equation]) -> Iterator[Finding]:
 
 
 def _idle(quantity: Quantity, text: str) -> bool:
-    """Whether a number word counts nothing: "one of", "at first", "these two"."""
+    """Whether a number word counts nothing: "one of", "at first", "the two"."""
     if not quantity.spelled:
         return False
     before = text[: quantity.start].rstrip().rpartition(" ")[2].lower()
@@ -227,6 +228,7 @@ def _idle(quantity: Quantity, text: str) -> bool:
         0 <= quantity.value <= 1
         or quantity.text.lower() == "second"
         or before in ("these", "those")
+        or (quantity.value == 2 and before == "the")
     )
 
 

@@ -52,7 +52,10 @@ def questions(index: Index, claims: Sequence[Claim], places: Sequence[int]) -> I
     source = index.text.strip()
     if labels := _labels(index):
         for place in places:
-            prompt = FACTS_PROMPT.format(labels=", ".join(labels), claim=claims[place].text)
+            said = claims[place].text
+            prompt = FACTS_PROMPT.format(
+                labels=", ".join(labels), claim=f"{said[:1].upper()}{said[1:].rstrip('.')}."
+            )
             yield Question("facts", place, prompt)
     elif _is_problem(index):
         stated = [place for place in places if find_quantities(claims[place].text)]

@@ -9,6 +9,7 @@ from typing import Final
 from sympy import Rational
 
 from graders.arithmetic import Equation, Operand, find_equations
+from graders.claims import split_sentences
 from graders.equivalence import same_answer, value_of
 from graders.quantities import FRACTIONS, UNITS, find_quantities, spelled_value
 
@@ -53,6 +54,16 @@ _CURRENCY_CUE = re.compile(
 )  # fmt: skip
 
 
+_TWICE_NAMED = re.compile(r"\b([A-Z][a-z]+) and \1\b(?!')")
+_COMPARISON = re.compile(
+    r"\b(?:more|fewer|less|times|twice|above|below|higher|lower|dearer|cheaper|older|younger)\b"
+)
+_SAME_AGAIN = re.compile(
+    r"\b([A-Z][a-z]+|(?:[Oo]ne|[Ee]ach|[Tt]he) [a-z]+(?: [a-z]+)?)\b[^.?!]*"
+    r"\b(?:than|as|above|below)(?: that of)? (?i:\1)\b(?! (?:had|did|was|were)\b)(?!')"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with a working; `start` is an offset in the part named by `where`."""
@@ -72,6 +83,7 @@ def check_working(question: str | None, body: str, answer: str | None) -> list[F
     if question is not None:
         faults += _operands(question, body, equations)
         faults += _sanity(question, equations)
+        faults += _compared_with_itself(question)
     if answer is not None:
         faults += _final(equations, answer)
         faults += _unit(question or "", answer)
@@ -179,6 +191,17 @@ def _sanity(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
         yield Fault(
             "problem", listed, f"most numbers of the problem go unused: {listed}", "question"
         )
+
+
+def _compared_with_itself(question: str) -> Iterator[Fault]:
+    """`Ann has 3 more pens than Ann`, `the price of one pen is $2 above that of one pen`."""
+    for sentence in split_sentences(question):
+        found = _TWICE_NAMED.search(sentence.text)
+        if found is None and _COMPARISON.search(sentence.text):
+            found = _SAME_AGAIN.search(sentence.text)
+        if found is not None:
+            reason = f"the problem sets {found[1]!r} against itself"
+            yield Fault("problem", sentence.text, reason, "question", sentence.start)
 
 
 def _final(equations: Sequence[Equation], answer: str) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from graders.base import Completion
 from graders.config import AnswersConfig
 from graders.equivalence import answer_in, same_answer
 from graders.types import Candidate, Grade
+from graders.working import check_working
 
 QUESTION = "Ann has 24 pears and 3 plums. She buys 18 pears. How many pears has she?"
 
@@ -229,3 +230,19 @@ def test_hostile_text_is_read_in_bounded_time() -> None:
     started = time.perf_counter()
     find_equations("1 + " * 2000 + "= 3 " + "(" * 2000 + "<<" * 500)
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("question", "sound"),
+    [
+        ("One pen is $3 dearer than one pen. One pen costs $4. What do both cost?", False),
+        ("Ann has 4 pens. Ann has 3 more pens than Ann. How many pens does Ann have?", False),
+        ("Ann has 4 pens and gets 3. How many pens do Ann and Ann have in total?", False),
+        ("Each pen costs 3 times as much as each pen. A pen costs $4. What is it?", False),
+        ("Ann has 4 pens. Bob has 3 more pens than Ann. How many pens does Bob have?", True),
+        ("Ann has 4 pens, 3 fewer than Ann had. How many pens did Ann have?", True),
+    ],
+)
+def test_a_problem_may_not_set_a_thing_against_itself(question: str, sound: bool) -> None:
+    faults = check_working(question, "4 + 3 = 7", "7")
+    assert any("against itself" in fault.reason for fault in faults) != sound

@@ -46,3 +46,8 @@ def test_offsets_give_back_the_claim_and_never_overlap(text: str, start: int) ->
         assert text[claim.start : claim.end] == claim.text
         assert claim.start >= max(at, min(start, len(text)))
         at = claim.end
+
+
+def test_a_question_for_agreement_states_what_it_asks_about() -> None:
+    [claim] = split_claims("Student: So it is a river in Europe, right?")
+    assert claim.text == "it is a river in Europe"

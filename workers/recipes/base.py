@@ -44,6 +44,6 @@ class Recipe:
     graders: tuple[str, ...]
     novelty_field: str
     max_tokens: int = 400
-    temperature: float = 0.8
-    top_p: float = 0.95
+    temperature: float = 0.5
+    top_p: float = 0.9
     stop: tuple[str, ...] = field(default=())
