@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--rules-only", action="store_true", help="graders may not ask the model")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for json, md and png")
     arguments = parser.parse_args()
+    environment = describe_environment()
     results = {}
     for name in arguments.recipes:
         began = time.perf_counter()
@@ -223,7 +224,7 @@ def main() -> None:
         results[name] = summarise(name, cases, time.perf_counter() - began)
         print(table({name: results[name]}), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    report = {"environment": describe_environment(), "seed": arguments.seed, "recipes": results}
+    report = {"environment": environment, "seed": arguments.seed, "recipes": results}
     (arguments.out / "truth.json").write_text(json.dumps(report, indent=1) + "\n")
     (arguments.out / "truth.md").write_text(table(results))
     plot(results, arguments.out / "truth.png")

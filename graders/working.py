@@ -59,7 +59,8 @@ _COMPARISON = re.compile(
     r"\b(?:more|fewer|less|times|twice|above|below|higher|lower|dearer|cheaper|older|younger)\b"
 )
 _SAME_AGAIN = re.compile(
-    r"\b([A-Z][a-z]+|(?:[Oo]ne|[Ee]ach|[Tt]he) [a-z]+(?: [a-z]+)?)\b[^.?!]*"
+    r"\b((?!(?:A|All|An|At|Each|Every|For|From|If|In|It|On|One|The|Then|When)\b)[A-Z][a-z]+"
+    r"|(?:[Oo]ne|[Ee]ach|[Tt]he) [a-z]+(?: [a-z]+)?)\b[^.?!]*"
     r"\b(?:than|as|above|below)(?: that of)? (?i:\1)\b(?! (?:had|did|was|were)\b)(?!')"
 )
 

@@ -240,6 +240,8 @@ def test_hostile_text_is_read_in_bounded_time() -> None:
         ("Ann has 4 pens and gets 3. How many pens do Ann and Ann have in total?", False),
         ("Each pen costs 3 times as much as each pen. A pen costs $4. What is it?", False),
         ("Ann has 4 pens. Bob has 3 more pens than Ann. How many pens does Bob have?", True),
+        ("Each pen costs 3 times as much as each cap. A cap is $4. What is a pen?", True),
+        ("For one pen, Ann pays $3 more than for one cap. A cap is $4. And a pen?", True),
         ("Ann has 4 pens, 3 fewer than Ann had. How many pens did Ann have?", True),
     ],
 )
