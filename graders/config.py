@@ -44,10 +44,10 @@ class AnswersConfig(_Options):
         default=3, ge=0, description="independent re-solutions asked of the engine"
     )
     agree: int = Field(
-        default=2, ge=0, description="how many of them must give the same final answer"
+        default=3, ge=0, description="how many of them must give the same final answer"
     )
     resolution_temperature: float = Field(
-        default=0.5, ge=0, le=2, description="sampling temperature of the re-solutions"
+        default=0.8, ge=0, le=2, description="sampling temperature of the re-solutions"
     )
 
     @model_validator(mode="after")

@@ -212,7 +212,7 @@ async def test_independent_solutions_must_agree(
     answers: tuple[str | None, ...], score: float | None
 ) -> None:
     solver = Solver(*answers)
-    grader = AnswersGrader(AnswersConfig(), solver)
+    grader = AnswersGrader(AnswersConfig(agree=2, resolution_temperature=0.5), solver)
     result = (await grader.grade([candidate("24 + 18 = 42", "42")]))[0]
     assert result.score is None if score is None else result.score == pytest.approx(score, abs=0.1)
     assert sorted(t for t, _ in solver.asked) == [0.0, 0.5, 0.5]
