@@ -94,8 +94,8 @@ def _is_problem(index: Index) -> bool:
 def _compare(reply: str, claim: Claim, labels: Mapping[str, Line]) -> Objection | None:
     """The first stated line that the source contradicts.
 
-    The model may slip, too: a value that the claim does not hold is not what it states, and a
-    label counts as met when the claim holds the source's value for it.
+    A claim that is about a label must hold the source's value for it. The model may slip, too: a
+    subject or an unlisted value that the claim does not hold is not what it states.
     """
     lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
     if not lines:
@@ -105,16 +105,18 @@ def _compare(reply: str, claim: Claim, labels: Mapping[str, Line]) -> Objection 
     if UNCLEAR in lines:
         return Objection("the model can't tell what this says", None)
     folded = {label.casefold(): line for label, line in labels.items()}
+    subject = next(iter(folded))
     for stated in lines:
-        label, colon, value = stated.partition(":")
+        label, colon, value = (part.strip() for part in stated.partition(":"))
         if not colon:
             raise UngradedError(f"the model's reply is no labelled line: {stated[:60]!r}")
-        line = folded.get(label.strip().casefold())
-        if not _holds(claim.text, value) or (line and _holds(claim.text, line.value)):
+        line = folded.get(label.casefold())
+        said = _holds(claim.text, value)
+        if line is None and said:
+            return Objection(f"this states {value!r}, under no label of the source", None)
+        if line is None or _holds(claim.text, line.value) or (said and _ends(line.value, value)):
             continue
-        if line is None:
-            return Objection(f"this states {value.strip()!r}, under no label of the source", None)
-        if not _same_value(value, line.value):
+        if said or label.casefold() != subject:
             return Objection(f"this says {stated!r}, the source {line.text!r}", line.text)
     return None
 
@@ -129,13 +131,10 @@ def _holds(claim: str, value: str) -> bool:
     )
 
 
-def _same_value(stated: str, given: str) -> bool:
-    """Equal but for case, articles and punctuation, or one a run of the other's words."""
-    if is_negative(stated) != is_negative(given):
-        return False
-    one, other = _plain(stated), _plain(given)
-    short, long = sorted((one, other), key=len)
-    return bool(short) and re.search(rf"(?<!\S){re.escape(short)}(?!\S)", long) is not None
+def _ends(given: str, stated: str) -> bool:
+    """Whether the stated value is the end of the given one: `Herschel`, `William Herschel`."""
+    one, other = _plain(given).split(), _plain(stated).split()
+    return bool(other) and one[-len(other) :] == other and is_negative(given) == is_negative(stated)
 
 
 def _plain(value: str) -> str:

@@ -54,7 +54,6 @@ def test_prose_gets_a_verdict_on_each_claim() -> None:
         "Name: The Danube\nLength: 2850 km",
         "Name: the Danube",
         "length: about 2850 km",
-        "Flows into: Black Sea",
         "Nothing",
     ],
 )
@@ -84,6 +83,9 @@ def test_a_line_that_differs_from_the_source_speaks_against_a_claim(
     ("said", "reply"),
     [
         ("It is 2850 km long.", "Length: 285 km"),
+        ("It ends in the Black Sea.", "Flows into: Black Sea"),
+        ("It is 2850 km long.", "Name: The Dniester\nLength: 2850 km"),
+        ("It is 2850 km long.", "Other: Vienna\nLength: 2850 km"),
         ("It flows into the Black Sea over 2850 km.", "Flows into: 2850 km"),
     ],
 )
