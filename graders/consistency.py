@@ -164,7 +164,9 @@ def _questions(case: _Case) -> list[Question]:
     standing = [place for place, found in enumerate(case.evidence) if found[0].supports]
     if not standing:
         return []
-    return list(questions(index_source(case.source.text), case.claims, standing))
+    asked = list(questions(index_source(case.source.text), case.claims, standing))
+    whole = len(standing) == len(case.claims)
+    return [question for question in asked if whole or question.kind != "solve"]
 
 
 def _hear(case: _Case, question: Question, reply: Completion) -> None:

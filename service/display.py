@@ -119,8 +119,9 @@ def ledger_table(batches: Sequence[Json]) -> Table:
         title="The ledger: candidates = accepted + rejected + failed",
         caption=f"rejected by {by}",
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
-    table.add_column("recipe")
+    table.add_column("recipe", no_wrap=True)
     for name in ("candidates", "accepted", "rejected", "failed", "pass", "tokens", "tokens/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for batch in batches:
