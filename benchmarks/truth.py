@@ -187,7 +187,7 @@ def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
             height = 100 * value["share"]
             error = _bars(value)
             left.bar(place + offset, height, 0.38, color=colour, yerr=error, capsize=3)
-            left.text(place + offset, height + 1.5, f"{height:.1f}%", ha="left", fontsize=8)
+            left.text(place + offset + 0.04, height + 1, f"{height:.1f}%", ha="left", fontsize=8)
         left.plot([place, place + 0.4], [100 * row["aim_wrong_after"]] * 2, color="black", lw=1)
         kept = row["good_kept"]
         error = _bars(kept)
