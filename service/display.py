@@ -119,7 +119,7 @@ def ledger_table(batches: Sequence[Json]) -> Table:
         title="The ledger: candidates = accepted + rejected + failed",
         caption=f"rejected by {by}",
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("recipe", no_wrap=True)
     for name in ("candidates", "accepted", "rejected", "failed", "pass", "tokens", "tokens/s"):
