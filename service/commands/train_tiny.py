@@ -37,7 +37,10 @@ def train_tiny(
         "hidden_size": hidden_size,
         "batch_tokens": batch_tokens,
     }
-    config = TrainConfig(seed=seed, **{k: v for k, v in options.items() if v is not None})
+    try:
+        config = TrainConfig(seed=seed, **{k: v for k, v in options.items() if v is not None})
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
     began = time.monotonic()
     with _reported(config.steps) as report:
         train(config, out, report)

@@ -68,6 +68,11 @@ def test_what_comes_out_is_an_ordinary_checkpoint_with_a_chat_template(tmp_path:
     assert not (tmp_path / STATE_FILE).exists()
 
 
+def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="no multiple of 12"):
+        TrainConfig(hidden_size=320)
+
+
 def test_digits_are_tokens_of_their_own(tmp_path: Path) -> None:
     train(TOY, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)

@@ -48,6 +48,12 @@ class TrainConfig:
     log_every: int = 50
     save_every: int = 500
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a width that the heads can't share."""
+        if self.hidden_size % (2 * self.heads):
+            step = 2 * self.heads
+            raise ValueError(f"hidden size {self.hidden_size} is no multiple of {step}")
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
