@@ -1,4 +1,4 @@
-"""Training rows: every task the model is asked at run time, in the very prompts used there."""
+"""Training rows: writing, solving and grading, in the very prompts that recipes and graders use."""
 
 import random
 from collections.abc import Callable, Iterator
