@@ -155,7 +155,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
     lines = [
         "| recipe | candidates | wrong before the gate | wrong after it "
-        "| of these, false | good ones kept |",
+        "| false after it | good ones kept |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in results.items():

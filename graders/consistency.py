@@ -39,6 +39,7 @@ class _Case:
     asked: int = 0
     answered: int = 0
     trouble: str = ""
+    unheard: int = 0
 
 
 class ConsistencyGrader:
@@ -80,8 +81,10 @@ class ConsistencyGrader:
             return Grade(self.name, self.version, None, (), case, seconds)
         failed = [found for found in case.evidence if not found[0].supports]
         evidence = tuple(chain(*failed, case.asides, *(e for e in case.evidence if e[0].supports)))
-        if case.asked and not case.answered and not failed and not case.asides:
-            reason = f"the model gave no opinion on any claim: {case.trouble}"
+        missing = case.unheard or (case.asked and not case.answered)
+        if missing and not failed and not case.asides:
+            silent = case.asked - case.answered
+            reason = f"the model gave no opinion on {silent} of {case.asked} claims: {case.trouble}"
             return Grade(self.name, self.version, None, evidence, reason, seconds)
         wrong, asides = len(failed), len(case.asides)
         if not case.claims and not asides:
@@ -173,6 +176,7 @@ def _hear(case: _Case, question: Question, reply: Completion) -> None:
     case.asked += 1
     if reply.error is not None:
         case.trouble = reply.error
+        case.unheard += 1
         return
     claim = case.claims[question.place]
     try:

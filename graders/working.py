@@ -56,7 +56,7 @@ _CURRENCY_CUE = re.compile(
 
 LONGEST_COMPARISON: Final = 500
 """Characters of a sentence that are searched for one: bounds the work on hostile text."""
-_TWICE_NAMED = re.compile(r"\b([A-Z][a-z]+) and \1\b(?!')")
+_TWICE_NAMED = re.compile(r"\b([A-Z][a-z]+) and \1\b(?!['’])")
 _COMPARISON = re.compile(
     r"\b(?:more|fewer|less|times|twice|above|below|higher|lower|dearer|cheaper|older|younger)\b"
 )

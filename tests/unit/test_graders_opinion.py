@@ -136,3 +136,11 @@ async def test_a_model_that_never_answers_leaves_the_text_ungraded() -> None:
     graded = await grade("The Danube is a river.", {})
     assert graded.score is None
     assert "no opinion" in (graded.ungraded or "")
+
+
+async def test_one_question_that_failed_leaves_the_text_ungraded() -> None:
+    graded = await grade(
+        "The Danube is a river. It is 2850 km long.", {"is a river": "Kind: river"}
+    )
+    assert graded.score is None
+    assert "1 of 2 claims" in (graded.ungraded or "")
