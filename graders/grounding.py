@@ -431,14 +431,18 @@ def _labels(text: str, index: Index) -> Iterator[Finding]:
 
 
 def _pronoun(text: str, index: Index) -> Iterator[Finding]:
-    """`she` of someone whom the source only ever calls `he`, or the other way round."""
-    told = [words for words in _PRONOUNS if words & index.words]
+    """`she` of someone for whom a labelled line says `he`, or the other way round.
+
+    Prose is left alone: it may speak of several people.
+    """
+    given = frozenset(line.value.casefold() for line in index.lines if line.label)
+    told = [words for words in _PRONOUNS if words & given]
     if len(told) != 1:
         return
     for match in _WORD.finditer(text):
         word = match[0].casefold()
         if word not in told[0] and any(word in words for words in _PRONOUNS):
-            said = min(told[0] & index.words)
+            said = min(told[0] & given)
             yield Finding(match[0], match.start(), f"the source says {said!r}")
             return
 

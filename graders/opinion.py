@@ -8,13 +8,14 @@ solves it anew and the text must reach that answer. Prose: a verdict on each cla
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from graders.claims import Claim
 from graders.equivalence import answer_in, same_answer
 from graders.errors import UngradedError
 from graders.grounding import Index, Line, is_negative, words_of
-from graders.judge import (
+from graders.prompts import (
     CLAIM_PROMPT,
     FACTS_PROMPT,
     NOTHING,
@@ -22,12 +23,13 @@ from graders.judge import (
     UNCLEAR,
     read_opinion,
 )
-from graders.quantities import find_quantities
+from graders.quantities import UNITS, find_quantities
 
 MAX_TOKENS: Final = 200
 """Enough for the longest reply, a solution; the others end by themselves."""
 _FEWEST_LABELS: Final = 3
 _ARTICLES: Final = frozenset({"the", "a", "an", "about"})
+_UNIT_WORD: Final = re.compile(r"[ \u00a0-]?(?P<unit>km[2²]|[^\W\d_]+|%)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,14 @@ def objection(question: Question, reply: str, claim: Claim, index: Index) -> Obj
     return Objection(reason, opinion.quote.strip() or None)
 
 
-def _labels(index: Index) -> Mapping[str, Line]:
+def _labels(index: Index) -> Mapping[str, tuple[Line, ...]]:
     """The labelled lines by label, when the source consists of such lines; else nothing."""
-    lines = {line.label: line for line in index.lines if line.label}
-    most = len(lines) >= _FEWEST_LABELS and 2 * len(lines) > len(index.lines)
+    lines: dict[str, tuple[Line, ...]] = {}
+    for line in index.lines:
+        if line.label:
+            lines[line.label] = (*lines.get(line.label, ()), line)
+    labelled = sum(len(same) for same in lines.values())
+    most = len(lines) >= _FEWEST_LABELS and 2 * labelled > len(index.lines)
     return lines if most else {}
 
 
@@ -91,61 +97,84 @@ def _is_problem(index: Index) -> bool:
     return index.text.rstrip().endswith("?") and bool(index.quantities)
 
 
-def _compare(reply: str, claim: Claim, labels: Mapping[str, Line]) -> Objection | None:
+def _compare(reply: str, claim: Claim, labels: Mapping[str, tuple[Line, ...]]) -> Objection | None:
     """The first stated line that the source contradicts.
 
-    A claim that is about a label must hold the source's value for it. The model may slip, too: a
-    subject or an unlisted value that the claim does not hold is not what it states.
+    A claim that is about a label must hold a value that the source has for it. The model may slip,
+    too: a subject or an unlisted value that the claim does not hold is not what it states.
     """
-    lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
-    if not lines:
+    stated_lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
+    if not stated_lines:
         raise UngradedError("the model said nothing about what the sentence states")
-    if lines == [NOTHING]:
+    if stated_lines == [NOTHING]:
         return None
-    if UNCLEAR in lines:
+    if UNCLEAR in stated_lines:
         return Objection("the model can't tell what this says", None)
-    folded = {label.casefold(): line for label, line in labels.items()}
+    folded = {label.casefold(): lines for label, lines in labels.items()}
     subject = next(iter(folded))
-    for stated in lines:
+    for stated in stated_lines:
         label, colon, value = (part.strip() for part in stated.partition(":"))
         if not colon:
             raise UngradedError(f"the model's reply is no labelled line: {stated[:60]!r}")
-        line = folded.get(label.casefold())
+        lines = folded.get(label.casefold(), ())
         said = _holds(claim.text, value)
-        if line is None and said:
+        if not lines and said:
             return Objection(f"this states {value!r}, under no label of the source", None)
-        if line is None or _holds(claim.text, line.value) or (said and _ends(line.value, value)):
+        if not lines or any(_agrees(line, claim, value, said) for line in lines):
             continue
         if said or label.casefold() != subject:
-            return Objection(f"this says {stated!r}, the source {line.text!r}", line.text)
+            against = lines[0].text
+            return Objection(f"this says {stated!r}, the source {against!r}", against)
     return None
 
 
+def _agrees(line: Line, claim: Claim, value: str, said: bool) -> bool:
+    return _holds(claim.text, line.value) or (said and _ends(line.value, value))
+
+
 def _holds(claim: str, value: str) -> bool:
-    """Whether a claim has the words of a value, and does not deny them."""
-    plain = _plain(value)
+    """Whether a claim has the words and quantities of a value, and does not deny them."""
+    wanted, given = _plain(value), _plain(claim)
+    spans = range(len(given) - len(wanted) + 1)
     return (
-        bool(plain)
+        bool(wanted)
         and is_negative(claim) == is_negative(value)
-        and re.search(rf"(?<!\S){re.escape(plain)}(?!\S)", _plain(claim)) is not None
+        and any(given[at : at + len(wanted)] == wanted for at in spans)
     )
 
 
 def _ends(given: str, stated: str) -> bool:
     """Whether the stated value is the end of the given one: `Herschel`, `William Herschel`."""
-    one, other = _plain(given).split(), _plain(stated).split()
+    one, other = _plain(given), _plain(stated)
     return bool(other) and one[-len(other) :] == other and is_negative(given) == is_negative(stated)
 
 
-def _plain(value: str) -> str:
-    return " ".join(w for w in (x.casefold() for x in words_of(value)) if w not in _ARTICLES)
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> tuple[str, ...]:
+    """The folded words of a text, each quantity as its value: 2,850 km and 2850 kilometres meet."""
+    found: list[str] = []
+    at = 0
+    for quantity in find_quantities(text):
+        if quantity.start < at:
+            continue
+        found += _words(text[at : quantity.start])
+        measured = quantity.base is not None
+        found.append(f"#{quantity.base if measured else quantity.value} {quantity.dimension}")
+        unit = _UNIT_WORD.match(text, quantity.end) if measured else None
+        at = unit.end() if unit and unit["unit"].lower() in UNITS else quantity.end
+    return (*found, *_words(text[at:]))
+
+
+def _words(text: str) -> list[str]:
+    return [w for w in (word.casefold() for word in words_of(text)) if w not in _ARTICLES]
 
 
 def _other_answer(reply: str, claim: Claim) -> Objection | None:
+    """The claim must name the answer of the model's own solution, after its equals sign if any."""
     solved = answer_in(reply)
     if solved is None:
         raise UngradedError("the model's own solution reaches no answer")
-    numbers = find_quantities(claim.text)
-    if numbers and same_answer(solved, numbers[-1].text):
+    concluded = claim.text.rpartition("=")[2]
+    if any(same_answer(solved, number.text) for number in find_quantities(concluded)):
         return None
     return Objection(f"solving the problem anew gives {solved}", None)

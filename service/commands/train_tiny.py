@@ -42,8 +42,11 @@ def train_tiny(
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
     began = time.monotonic()
-    with _reported(config.steps) as report:
-        train(config, out, report)
+    try:
+        with _reported(config.steps) as report:
+            train(config, out, report)
+    except ValueError as exc:
+        raise stop(str(exc), FAILED) from exc
     weights = out / "model.safetensors"
     parameters = _summary(out / LOG_FILE)
     typer.echo(

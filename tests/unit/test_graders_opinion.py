@@ -144,3 +144,41 @@ async def test_one_question_that_failed_leaves_the_text_ungraded() -> None:
     )
     assert graded.score is None
     assert "1 of 2 claims" in (graded.ungraded or "")
+
+
+def test_a_label_that_stands_twice_has_two_values() -> None:
+    sheet = "Name: The Danube\nCity: Vienna\nCity: Budapest\nLength: 2850 km"
+    [claim] = split_claims("The Danube passes Vienna.")
+    index = index_source(sheet)
+    [question] = questions(index, [claim], [0])
+    assert objection(question, "Name: The Danube\nCity: Vienna", claim, index) is None
+    [other] = split_claims("The Danube passes Graz.")
+    assert objection(question, "Name: The Danube\nCity: Graz", other, index) is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "stands"),
+    [
+        ("The Danube is 2,850 km long.", "2,850 km", True),
+        ("The Danube is 2850 kilometres long.", "2850 kilometres", True),
+        ("The Danube is 850 km long.", "850 km", False),
+        ("The Danube is 2.850 km long.", "2.850 km", False),
+    ],
+)
+def test_values_are_compared_as_quantities(said: str, value: str, stands: bool) -> None:
+    assert (object_to(f"Length: {value}", said) is None) == stands
+
+
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        ("That makes 7 pens for Ann on 1 desk.", True),
+        ("So it is 3 + 4 = 7 pens.", True),
+        ("So it is 7 + 1 = 8 pens.", False),
+    ],
+)
+def test_a_claim_must_name_the_answer_of_the_fresh_solution(said: str, stands: bool) -> None:
+    [claim] = split_claims(said)
+    index = index_source(PROBLEM)
+    [question] = questions(index, [claim], [0])
+    assert (objection(question, "Step 1: 3 + 4 = 7\nAnswer: 7", claim, index) is None) == stands

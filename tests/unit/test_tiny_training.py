@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workers.tiny.corpus.rows import compose_rows
+from workers.tiny.muon import orthogonalised
 from workers.tiny.train import STATE_FILE, TrainConfig, train
 
 TOY = TrainConfig(
@@ -93,3 +94,22 @@ def test_an_interrupted_run_is_resumed_where_it_was_saved(tmp_path: Path) -> Non
     train(TOY, tmp_path, lambda entry: seen.append(entry["step"]))
     assert min(seen) > 2
     assert max(seen) == 4
+
+
+def test_a_run_of_other_sizes_is_not_resumed(tmp_path: Path) -> None:
+    def interrupt(entry: dict[str, Any]) -> None:
+        if entry["step"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TOY, tmp_path, interrupt)
+    with pytest.raises(ValueError, match=f"steps {TOY.steps}"):
+        train(replace(TOY, steps=TOY.steps + 2), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 4, 16), (2, 16, 4)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, ...]) -> None:
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    values = torch.linalg.svdvals(orthogonalised(matrices))
+    assert values.min() > 0.3
+    assert values.max() < 1.4

@@ -18,6 +18,7 @@ from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from workers.tiny.corpus.rows import Row, compose_rows
+from workers.tiny.muon import Muon
 from workers.tiny.tokenizer import train_tokenizer
 
 STATE_FILE = "training_state.pt"
@@ -125,6 +126,14 @@ def padded_length(length: int, step: int = LENGTH_STEP) -> int:
     return -(-length // step) * step
 
 
+def computing_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware has it; a CPU without it would emulate it, at 5% of the speed."""
+    if device.type != "cpu":
+        return torch.bfloat16
+    has = [name for name, there in torch.cpu.get_capabilities().items() if there is True]
+    return torch.bfloat16 if any("bf16" in name for name in has) else torch.float32
+
+
 def loss_of(model: LlamaForCausalLM, batch: list[Example]) -> Tensor:
     """Weighted cross-entropy of the reply tokens, nats per token."""
     longest = padded_length(max(len(example.ids) for example in batch))
@@ -138,7 +147,8 @@ def loss_of(model: LlamaForCausalLM, batch: list[Example]) -> Tensor:
     spare = padded_length(len(where), TARGET_STEP) - len(where)
     where = torch.cat([where, (kept == 0).nonzero().flatten()[:spare]])
     ids, targets, kept = (t.to(model.device) for t in (ids, targets[where], kept[where]))
-    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+    fast = computing_dtype(model.device) is torch.bfloat16
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=fast):
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
         logits = model.lm_head(hidden.flatten(0, 1)[where])
     losses = functional.cross_entropy(logits.float(), targets, reduction="none")
@@ -150,8 +160,11 @@ def build_optimizers(model: LlamaForCausalLM, config: TrainConfig) -> list[torch
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
-        torch.optim.Muon(
-            matrices, lr=config.muon_lr, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"
+        Muon(
+            matrices,
+            lr=config.muon_lr,
+            weight_decay=0.05,
+            dtype=computing_dtype(model.device),
         ),
         torch.optim.AdamW(others, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]
@@ -196,24 +209,39 @@ def _tokenizer(config: TrainConfig) -> PreTrainedTokenizerFast:
     return train_tokenizer(texts, config.vocab_size, config.context)
 
 
+def _saved_state(path: Path, config: TrainConfig, device: torch.device) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    was = state.get("config", {})
+    other = [
+        f"{name} {was.get(name)}" for name, now in asdict(config).items() if was.get(name) != now
+    ]
+    if other:
+        raise ValueError(
+            f"{path.parent} holds an interrupted run with {', '.join(other)}: "
+            "resume it with those, or choose another folder"
+        )
+    return state
+
+
 def train(
     config: TrainConfig, out: Path, report: Callable[[dict[str, Any]], None] = lambda entry: None
 ) -> None:
     """Train and write to `out`; `report` gets each log entry.
 
-    An interrupted run is resumed, with rows that it has not seen.
+    An interrupted run is resumed, with rows that it has not seen. Raises ValueError when `out`
+    holds an interrupted run of another configuration.
     """
     out.mkdir(parents=True, exist_ok=True)
     state_path = out / STATE_FILE
     resuming = state_path.exists()
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if resuming else _tokenizer(config)
-    model = build_model(config, tokenizer)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    state = _saved_state(state_path, config, device) if resuming else None
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if state else _tokenizer(config)
+    model = build_model(config, tokenizer).to(device)
     optimizers = build_optimizers(model, config)
     log: list[dict[str, Any]] = []
     first = 0
-    if resuming:
-        state = torch.load(state_path, map_location=model.device, weights_only=True)
+    if state is not None:
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -250,6 +278,7 @@ def train(
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "step": done,
                 "log": json.dumps(log),
+                "config": asdict(config),
             }
             torch.save(state, state_path.with_suffix(".tmp"))
             state_path.with_suffix(".tmp").replace(state_path)

@@ -65,7 +65,8 @@ def choices(theme: Theme) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _pattern(template: str, words: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
+def compile_template(template: str, words: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
+    """What a template matches when its closed slots hold these words."""
     seen: set[str] = set()
 
     def slot(name: str) -> str:
@@ -90,7 +91,7 @@ def _pattern(template: str, words: Mapping[str, tuple[str, ...]]) -> re.Pattern[
 def _compiled(theme: Theme) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
     words = choices(theme)
     return tuple(
-        (family, op, _pattern(template, words))
+        (family, op, compile_template(template, words))
         for family, table in FAMILIES.items()
         for op, templates in table.items()
         for template in templates

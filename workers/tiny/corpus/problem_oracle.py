@@ -6,10 +6,11 @@ from fractions import Fraction
 from functools import cache
 
 from .problem_grammar import Fact, read_sentence
+from .problem_paraphrase import read_freely
 from .problem_stock import Stock
 from .problem_trade import Goal, Shop, Trip
 from .problem_world import Impossible, World
-from .themes import Theme, themes, tolerant_themes
+from .themes import Theme, themes
 
 WORLDS: dict[str, type[World]] = {"stock": Stock, "shop": Shop, "goal": Goal, "trip": Trip}
 _SENTENCE_END = re.compile(r"(?<=[.?]) ")
@@ -24,19 +25,18 @@ def _key_index() -> tuple[re.Pattern[str], dict[str, Theme]]:
 
 
 def read_problem(text: str) -> tuple[Theme, list[Fact]] | None:
-    """The theme and the facts of a text, or None unless one theme fits every sentence.
+    """The theme and the facts of a text, or None unless all its sentences can be read.
 
-    A theme's sentences may borrow places and verbs from others; its things stay its own.
+    First by the templates of one theme, then freely: see problem_paraphrase.
     """
     pattern, index = _key_index()
     sentences = _SENTENCE_END.split(text.strip())
-    told = dict.fromkeys(index[key].name for key in pattern.findall(text))
-    for table in (themes(), tolerant_themes()):
-        for name in told:
-            facts = [read_sentence(sentence, table[name]) for sentence in sentences]
-            if None not in facts:
-                return table[name], [fact for fact in facts if fact is not None]
-    return None
+    for name in dict.fromkeys(index[key].name for key in pattern.findall(text)):
+        theme = themes()[name]
+        facts = [read_sentence(sentence, theme) for sentence in sentences]
+        if None not in facts:
+            return theme, [fact for fact in facts if fact is not None]
+    return read_freely(sentences)
 
 
 def run_facts(theme: Theme, facts: Sequence[Fact], *, partial: bool = False) -> World:

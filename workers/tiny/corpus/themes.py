@@ -5,7 +5,7 @@ Item nouns, causes and vehicles each name exactly one theme.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,6 @@ def _data() -> dict[str, Any]:
 def themes() -> dict[str, Theme]:
     """Every theme by name, in file order."""
     return {row["name"]: _theme(row) for row in _data()["themes"]}
-
-
-@cache
-def tolerant_themes() -> dict[str, Theme]:
-    """The same themes, each with the places and verbs of all: odd, but of one meaning."""
-    every = themes().values()
-    places, gains, loses = (
-        tuple(dict.fromkeys(word for theme in every for word in getattr(theme, field)))
-        for field in ("places", "gains", "loses")
-    )
-    return {theme.name: replace(theme, places=places, gains=gains, loses=loses) for theme in every}
 
 
 @cache
