@@ -3,10 +3,12 @@
 Graders never see any of this: they get the rendered source, the oracles keep its semantics.
 """
 
+import operator
 import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from graders.types import Source
 from workers.recipes import SHIPPED, MalformedTextError
@@ -16,6 +18,16 @@ from workers.tiny.corpus.problems import Problem
 from workers.tiny.corpus.sheets import Sheet
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_EQUATION = re.compile(
+    r"\$?(?P<left>\d+(?:/\d+|%)?) (?P<sign>[-+*/]|of) \$?(?P<right>\d+) = \$?(?P<result>\d+)"
+)
+_COMPUTE: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "of": operator.mul,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +103,27 @@ def _judge_problem(problem: str, answer: str) -> Truth:
 
 
 def _judge_worked_dialogue(problem: Problem, parsed: Parsed) -> Truth:
-    """The first turn states the problem; the tutor's last turn must state its true answer."""
+    """The first turn states the problem, the tutor's last its true answer; all sums must hold."""
     expected = problem_oracle.answer_value(problem.answer)
     lines = parsed.fields["dialogue"].splitlines()
     tutor = [line for line in lines if line.startswith("Tutor:")][-1]
     stated = _NUMBER.findall(tutor)
     if not stated or float(stated[-1]) != expected:
         return Truth(True, True, f"{tutor} ({expected} is right)")
+    for equation in _EQUATION.finditer(parsed.fields["dialogue"]):
+        if not _holds(equation):
+            return Truth(True, True, f"{equation[0]} (does not hold)")
     if problem.text not in lines[0]:
         return Truth(True, False, f"{lines[0]} (not the problem that was given)")
     return RIGHT
+
+
+def _holds(equation: re.Match[str]) -> bool:
+    left, right = equation["left"], Fraction(equation["right"])
+    share = Fraction(left[:-1]) / 100 if left.endswith("%") else Fraction(left)
+    if equation["sign"] == "/" and not right:
+        return False
+    return _COMPUTE[equation["sign"]](share, right) == Fraction(equation["result"])
 
 
 def judge(recipe: str, item: KnownSource, text: str) -> Truth:
