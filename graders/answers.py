@@ -1,54 +1,63 @@
-"""Is a worked solution right? Steps recomputed, answer compared, problem solved again.
+"""Is a worked solution right? Answer compared, steps recomputed, problem solved again.
 
-Independent re-solution is self-consistency (Wang et al. 2023, section 2): the first is greedy,
-the others are sampled with seeds of their own.
+Independent re-solution is self-consistency (Wang et al. 2023, section 2): of each model that is
+asked, the first is greedy, the others are sampled with seeds of their own.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from graders.base import Complete, Completion
 from graders.config import AnswersConfig
-from graders.equivalence import answer_in, load_math_verify, same_answer
-from graders.judge import SOLVE_PROMPT
+from graders.equivalence import load_math_verify, same_answer
+from graders.final_answer import answer_in
+from graders.prompts import SOLVE_PROMPT
 from graders.types import Candidate, Evidence, Grade
-from graders.working import Fault, check_working, checks_made
+from graders.working import Fault, check_steps, check_working
 
-SOLVE_MAX_TOKENS = 256
-_SEED_STRIDE = 1_000_003
+MAX_CHARS: Final = 20_000
+"""Longest working, and longest problem, that is checked: a bound on the time a text can take."""
+_SEED_STRIDE: Final = 1_000_003
 
 
 @dataclass(slots=True)
 class _Case:
-    """One candidate, what was found and what the model answered; filled in on the way."""
+    """One candidate, what was found and what each model answered; filled in on the way."""
 
     candidate: Candidate
-    checks: int = 0
+    answer: str | None
     faults: list[Fault] = field(default_factory=list)
     passed: list[Fault] = field(default_factory=list)
+    noted: list[Fault] = field(default_factory=list)
     ungraded: str | None = None
-    asked: bool = False
-    answers: dict[int, str] = field(default_factory=dict)
+    agreement: float = 1.0
+    answers: list[dict[int, str]] = field(default_factory=list)
     trouble: str = ""
 
 
 class AnswersGrader:
-    """Scores 1 when every check holds, else 1 minus the share of those that fail.
+    """Scores a final answer.
 
-    With `gold` the final answer decides, beside the steps. Without it, and with `complete`, the
-    problem is solved anew `resolutions` times, and `agree` of them must give the same answer.
+    With `gold` the final answer alone decides, 1 or 0; steps that do not compute are named in the
+    evidence, and fail the text only with `strict_steps`. Without gold any fault scores 0. Where
+    none is found the problem is solved anew, and the score is the share of the new solutions
+    that reach the same answer, averaged over the models asked; 1 when no model is to be had.
     """
 
     name = "answers"
-    version = "1"
+    version = "2"
 
     def __init__(
-        self, config: AnswersConfig | None = None, complete: Complete | None = None
+        self,
+        config: AnswersConfig | None = None,
+        complete: Complete | None = None,
+        second: Complete | None = None,
     ) -> None:
         self.config = config or AnswersConfig()
-        self.complete = complete
+        self.solvers = [solver for solver in (complete, second) if solver is not None]
 
     async def start(self) -> None:
         """Import Math-Verify in a thread, lest the first hard answer hold up the event loop."""
@@ -58,93 +67,120 @@ class AnswersGrader:
         """Nothing to close."""
 
     async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
-        """One grade per candidate, in order; every re-solution is asked for in one call."""
+        """One grade per candidate, in order; each model gets its re-solutions in two calls."""
         started = time.perf_counter()
-        cases = [_examine(candidate) for candidate in candidates]
-        if self.complete is not None and self.config.resolutions:
-            await self._solve_again(cases, self.complete)
+        cases = [_examine(candidate, self.config) for candidate in candidates]
+        unsure = [case for case in cases if _needs_solving(case)]
+        if unsure and self.solvers and self.config.resolutions:
+            await self._solve_again(unsure)
         seconds = (time.perf_counter() - started) / max(1, len(cases))
         return [self._grade(case, seconds) for case in cases]
 
-    async def _solve_again(self, cases: Sequence[_Case], complete: Complete) -> None:
-        """Greedy and sampled solutions differ in temperature: two calls, side by side."""
-        unsure = [case for case in cases if _needs_solving(case)]
-        temperature, extra = self.config.resolution_temperature, self.config.resolutions - 1
+    async def _solve_again(self, unsure: Sequence[_Case]) -> None:
         for case in unsure:
-            case.asked = True
+            case.answers = [{} for _ in self.solvers]
         await asyncio.gather(
-            _ask(unsure, range(1), complete, 0.0),
-            _ask(unsure, range(1, 1 + extra), complete, temperature),
+            *(
+                self._ask(unsure, number, turns, temperature)
+                for number in range(len(self.solvers))
+                for turns, temperature in (
+                    (range(1), 0.0),
+                    (range(1, self.config.resolutions), self.config.resolution_temperature),
+                )
+            )
         )
         for case in unsure:
             self._compare(case)
 
+    async def _ask(
+        self, cases: Sequence[_Case], solver: int, turns: range, temperature: float
+    ) -> None:
+        asked = [(case, turn) for case in cases for turn in turns]
+        if not asked:
+            return
+        prompts = [SOLVE_PROMPT.format(problem=case.candidate.question) for case, _ in asked]
+        seeds = [(case.candidate.seed + turn * _SEED_STRIDE) % 2**31 for case, turn in asked]
+        replies = await self.solvers[solver](
+            prompts,
+            max_tokens=self.config.resolution_max_tokens,
+            temperature=temperature,
+            seeds=seeds,
+        )
+        for (case, turn), reply in zip(asked, replies, strict=True):
+            _hear(case, solver, turn, reply)
+
     def _compare(self, case: _Case) -> None:
-        given = _final_answer(case.candidate) or ""
-        agreeing = [
-            answer for _, answer in sorted(case.answers.items()) if same_answer(answer, given)
-        ]
-        case.checks += 1
-        if len(case.answers) < self.config.agree:
+        given = case.answer or ""
+        heard = [[answer for _, answer in sorted(said.items())] for said in case.answers]
+        fewest = min(len(answers) for answers in heard)
+        needed = self.config.answers_needed or self.config.resolutions
+        if fewest < needed:
             case.ungraded = (
-                f"{len(case.answers)} of {self.config.resolutions} re-solutions gave an answer; "
-                f"{self.config.agree} are needed" + (f" ({case.trouble})" if case.trouble else "")
+                f"{fewest} of {self.config.resolutions} re-solutions gave an answer; "
+                f"{needed} are needed" + (f" ({case.trouble})" if case.trouble else "")
             )
             return
-        told = f"{len(agreeing)} of {len(case.answers)} independent solutions agree"
-        listed = "independent answers: " + ", ".join(
-            answer for _, answer in sorted(case.answers.items())
-        )
+        agreeing = [sum(same_answer(answer, given) for answer in answers) for answers in heard]
+        shares = [count / len(all_) for count, all_ in zip(agreeing, heard, strict=True)]
+        case.agreement = sum(shares) / len(shares)
+        told = f"{sum(agreeing)} of {sum(map(len, heard))} independent solutions agree"
+        listed = "independent answers: " + "; ".join(", ".join(answers) for answers in heard)
         fault = Fault("re-solution", given, told, "answer", None, listed)
-        (case.passed if len(agreeing) >= self.config.agree else case.faults).append(fault)
+        (case.passed if case.agreement >= self.config.threshold else case.noted).append(fault)
 
     def _grade(self, case: _Case, seconds: float) -> Grade:
-        evidence = [_evidence(case.candidate, fault, False) for fault in case.faults]
-        evidence += [_evidence(case.candidate, fault, True) for fault in case.passed]
-        if case.ungraded is not None and not case.faults:
-            return Grade(
-                self.name, self.version, None, tuple(evidence), case.ungraded, seconds
-            )  # fmt: skip
-        failed = len(case.faults)
-        score = 1 - min(1.0, failed / max(1, case.checks))
-        if any(fault.check == "gold" for fault in case.faults):
-            score = 0.0
-        return Grade(self.name, self.version, score, tuple(evidence), None, seconds)
+        evidence = [
+            _evidence(case.candidate, fault, fault in case.passed)
+            for fault in (*case.faults, *case.noted, *case.passed)
+        ]
+        reason = None if case.faults else case.ungraded
+        score = 0.0 if case.faults else case.agreement
+        return Grade(
+            self.name, self.version, score if reason is None else None, tuple(evidence), reason,
+            seconds,
+        )  # fmt: skip
 
 
-def _examine(candidate: Candidate) -> _Case:
-    case = _Case(candidate)
-    question, gold = candidate.question, candidate.gold
-    answer = _final_answer(candidate)
-    if question is None and gold is None:
+def _examine(candidate: Candidate, config: AnswersConfig) -> _Case:
+    case = _Case(candidate, None)
+    longest = max(len(candidate.text), len(candidate.question or ""))
+    if candidate.question is None and candidate.gold is None:
         case.ungraded = "neither a problem nor a gold answer to hold the answer against"
-        return case
-    if candidate.malformed is not None and gold is None:
+    elif candidate.malformed is not None and candidate.gold is None:
         case.ungraded = f"the text is malformed: {candidate.malformed}"
-        return case
-    if gold is not None:
-        _compare_with_gold(case, gold, answer)
-        case.faults += [f for f in check_working(None, candidate.body, None) if f.check == "step"]
-        case.checks += checks_made(None, candidate.body, None)
-        return case
-    if answer is None:
-        case.ungraded = "the text gives no final answer"
-        return case
-    stated = answer if candidate.answer is not None else None
-    case.checks = checks_made(question, candidate.body, stated)
-    case.faults = check_working(question, candidate.body, stated)
-    if not case.faults:
-        case.passed.append(Fault("steps", candidate.body, "every step holds", "body", 0))
+    elif longest > MAX_CHARS:
+        case.ungraded = f"too long to check: {longest} characters, at most {MAX_CHARS} are read"
+    else:
+        case.answer = _final_answer(candidate)
+        if candidate.gold is not None:
+            _compare_with_gold(case, candidate.gold, strict=config.strict_steps)
+        else:
+            _check(case, traced=config.trace_operands)
     return case
 
 
-def _compare_with_gold(case: _Case, gold: str, answer: str | None) -> None:
-    case.checks += 1
+def _compare_with_gold(case: _Case, gold: str, *, strict: bool) -> None:
+    answer = case.answer
+    (case.faults if strict else case.noted).extend(check_steps(case.candidate.body))
     if answer is not None and same_answer(gold, answer):
         case.passed.append(Fault("gold", answer, "equals the gold answer", "answer", None, gold))
         return
     reason = "there is no answer" if answer is None else f"the gold answer is {gold}"
-    case.faults.append(Fault("gold", answer or "", reason, "answer", None, gold))
+    case.faults.insert(0, Fault("gold", answer or "", reason, "answer", None, gold))
+
+
+def _check(case: _Case, *, traced: bool) -> None:
+    """Without gold: every fault counts. Only a recipe's working is traced operand by operand."""
+    candidate = case.candidate
+    if case.answer is None:
+        case.ungraded = "the text gives no final answer"
+        return
+    by_recipe = candidate.answer is not None
+    case.faults = check_working(
+        candidate.question, candidate.body, case.answer, traced=traced and by_recipe
+    )
+    if not case.faults:
+        case.passed.append(Fault("steps", candidate.body, "every step holds", "body", 0))
 
 
 def _final_answer(candidate: Candidate) -> str | None:
@@ -154,30 +190,16 @@ def _final_answer(candidate: Candidate) -> str | None:
 
 
 def _needs_solving(case: _Case) -> bool:
-    return case.candidate.gold is None and not case.faults and case.ungraded is None
+    unsettled = not case.faults and case.ungraded is None
+    return case.candidate.gold is None and unsettled
 
 
-async def _ask(
-    cases: Sequence[_Case], rounds: range, complete: Complete, temperature: float
-) -> None:
-    asked = [(case, turn) for case in cases for turn in rounds]
-    if not asked:
-        return
-    prompts = [SOLVE_PROMPT.format(problem=case.candidate.question) for case, _ in asked]
-    seeds = [(case.candidate.seed + turn * _SEED_STRIDE) % 2**31 for case, turn in asked]
-    replies = await complete(
-        prompts, max_tokens=SOLVE_MAX_TOKENS, temperature=temperature, seeds=seeds
-    )
-    for (case, turn), reply in zip(asked, replies, strict=True):
-        _hear(case, turn, reply)
-
-
-def _hear(case: _Case, turn: int, reply: Completion) -> None:
+def _hear(case: _Case, solver: int, turn: int, reply: Completion) -> None:
     answer = answer_in(reply.text) if reply.error is None else None
     if answer is None:
         case.trouble = reply.error or "no answer in the reply"
     else:
-        case.answers[turn] = answer
+        case.answers[solver][turn] = answer
 
 
 def _evidence(candidate: Candidate, fault: Fault, supports: bool) -> Evidence:

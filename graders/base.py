@@ -1,6 +1,6 @@
 """The seam every grader stands behind, and the completion function that some are handed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,18 @@ class Complete(Protocol):
     async def __call__(
         self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
     ) -> list[Completion]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that graders may ask; `name` is its checkpoint's, as in `Candidate.model`."""
+
+    name: str
+    complete: Complete
+
+
+Models = Callable[[str], Model]
+"""A model by its name in the configuration; GraderConfigError when no model has that name."""
 
 
 class Grader(Protocol):

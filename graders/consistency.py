@@ -1,200 +1,197 @@
-"""Does a text keep to its source? Each claim is held against it by rules, then by the model.
+"""Does a text keep to its source? Each claim is held against it; the worst ones make the score.
 
-Two judges behind one seam: `check_by_rules` needs no model, `ask_model` asks one. Either can be
-replaced without touching how claims are pooled into a grade.
+Prose and JSON sources: the entailment model reads every claim, and what the rules find is learned
+evidence beside it. Labelled lines and word problems: the rules decide, then the model's opinion.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from itertools import chain
 
-from graders.arithmetic import find_equations
-from graders.base import Complete, Completion
-from graders.claims import Claim, split_sentences
+from graders.base import Complete
+from graders.cases import Case, ask_model, check_by_rules, open_case
 from graders.config import ConsistencyConfig
+from graders.entailment.evidence import LIKELY, claim_evidence, score_of
+from graders.entailment.language import foreign_language, unreadable_prose
+from graders.entailment.model import CrossEncoder, Support, folder_of, load_encoder
+from graders.entailment.pooling import Kind, Pooling, WorstClaim, features_of, load_pooling
+from graders.entailment.premise import find_terms
+from graders.entailment.support import claim_support, claims_support
 from graders.errors import UngradedError
-from graders.grounding import (
-    Finding,
-    Index,
-    check_claim,
-    index_source,
-    nearest_line,
-)
-from graders.opinion import MAX_TOKENS, Question, objection, questions
-from graders.types import Candidate, Evidence, Grade, Source
+from graders.types import Candidate, Evidence, Grade
+
+NO_CLAIM = "no checkable claim: nothing in the text states what could be true or false"
+_READ = ("prose", "json")
 
 
-@dataclass(slots=True)
-class _Case:
-    """One candidate's claims and what was found about them; filled in as judges speak."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The entailment model's opinion of one case: of each claim, and pooled."""
 
-    candidate: Candidate
-    source: Source
-    offset: int | None
-    claims: list[Claim]
-    asides: list[Evidence] = field(default_factory=list)
-    evidence: list[list[Evidence]] = field(default_factory=list)
-    asked: int = 0
-    answered: int = 0
-    trouble: str = ""
-    unheard: int = 0
+    supports: tuple[Support, ...]
+    features: tuple[float, ...]
+    probability: float
 
 
 class ConsistencyGrader:
-    """Scores the share of claims that the source supports.
+    """Scores the estimated probability that the source supports every claim.
 
-    `complete` asks the model for its opinion on every claim that the rules let pass; without it,
-    or with `judge` off, the rules decide alone.
+    Where rules decide, any objection puts the score below one half: half the share of claims
+    without one. `complete` asks the model that writes the texts for its opinion on those; without
+    it, or with `judge` off, the rules decide alone. `encoder` stands in for `config.model`.
     """
 
     name = "consistency"
-    version = "1"
+    version = "2"
 
     def __init__(
-        self, config: ConsistencyConfig | None = None, complete: Complete | None = None
+        self,
+        config: ConsistencyConfig | None = None,
+        complete: Complete | None = None,
+        encoder: CrossEncoder | None = None,
     ) -> None:
         self.config = config or ConsistencyConfig()
         self.complete = complete
+        self._encoder = encoder
+        self._pooling: Pooling = WorstClaim()
 
     async def start(self) -> None:
-        """Nothing to start."""
+        """Load the entailment model. Raises GraderConfigError when it can't be."""
+        if self._encoder is None and self.config.model is not None:
+            self._encoder, self._pooling = await asyncio.to_thread(_load, self.config)
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Nothing to close: the model stays loaded for the next grader."""
 
     async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
         """One grade per candidate, in order; the model is asked about all of them at once."""
+        await self.start()
         started = time.perf_counter()
-        cases = [_open_case(candidate) for candidate in candidates]
-        open_cases = [case for case in cases if isinstance(case, _Case)]
-        for case in open_cases:
-            check_by_rules(case)
+        cases = [self._open(candidate) for candidate in candidates]
+        open_cases = [case for case in cases if isinstance(case, Case)]
+        judged = [case for case in open_cases if not self._is_read(case)]
         if self.complete is not None and self.config.judge:
-            await ask_model(open_cases, self.complete)
+            await ask_model(judged, self.complete)
+        readings = [await self._read(case) for case in cases]
         seconds = (time.perf_counter() - started) / max(1, len(cases))
-        return [self._grade(case, seconds) for case in cases]
+        return [
+            self._grade(case, reading, seconds)
+            for case, reading in zip(cases, readings, strict=True)
+        ]
 
-    def _grade(self, case: "_Case | str", seconds: float) -> Grade:
+    async def claim_support(self, source: str, claim: str, context: str = "") -> Support | None:
+        """How likely a source supports one finished sentence of a text that is still written.
+
+        `context` is the sentence before it. None where the entailment model does not decide.
+        Raises UngradedError when the model fails.
+        """
+        await self.start()
+        if self._encoder is None:
+            return None
+        return await asyncio.to_thread(claim_support, self._encoder, source, claim, context)
+
+    async def features(self, candidates: Sequence[Candidate]) -> list[tuple[float, ...] | None]:
+        """What `fit_pooling` learns from; None for a text that the model can't read."""
+        await self.start()
+        readings = [await self._read(self._open(candidate)) for candidate in candidates]
+        return [r.features if isinstance(r, _Reading) else None for r in readings]
+
+    def _open(self, candidate: Candidate) -> Case | str:
+        case = open_case(candidate)
         if isinstance(case, str):
-            return Grade(self.name, self.version, None, (), case, seconds)
+            return case
+        check_by_rules(case)
+        return (self._foreign(case) if self._encoder is not None else None) or case
+
+    def _foreign(self, case: Case) -> str | None:
+        """Why neither the entailment model nor the rules, both English, can judge this case."""
+        if self.config.language is None:
+            return None
+        source, body = case.source.text, case.candidate.body
+        why = foreign_language(source) or (unreadable_prose(source) if _is_prose(case) else None)
+        if why:
+            return f"the source {why}; the grader was trained on English only"
+        texts = (body, *(claim.text for claim in case.claims))
+        why = next((why for text in texts if (why := foreign_language(text))), None)
+        why = why or (unreadable_prose(body) if _is_prose(case) else None)
+        return f"the text {why}; the grader was trained on English only" if why else None
+
+    def _is_read(self, case: Case) -> bool:
+        return self._encoder is not None and (
+            case.kind in _READ or (case.kind == "labelled" and self.config.entail_labelled)
+        )
+
+    async def _read(self, case: Case | str) -> "_Reading | str | None":
+        """The entailment model's opinion; a reason where it fails; None where it is not asked."""
+        if isinstance(case, str) or not case.claims or not self._is_read(case):
+            return None
+        assert self._encoder is not None
+        claims = [claim.text for claim in case.claims]
+        try:
+            supports = await asyncio.to_thread(
+                claims_support, self._encoder, case.source.text, claims, case.contexts
+            )
+        except UngradedError as exc:
+            return str(exc)
+        known = find_terms(case.source.text)
+        told = zip(supports, case.findings, claims, strict=True)
+        scores = [score_of(support, found, claim, known) for support, found, claim in told]
+        features = features_of(scores, _pooled_kind(case))
+        return _Reading(tuple(supports), features, self._pooling.probability(features))
+
+    def _grade(self, case: Case | str, reading: "_Reading | str | None", seconds: float) -> Grade:
+        if isinstance(case, str):
+            return self._ungraded(case, seconds)
+        if not case.claims and not (case.asides and not self._is_read(case)):
+            return self._ungraded(NO_CLAIM, seconds)
+        grade = None if _is_prose(case) and self._is_read(case) else self._judged(case, seconds)
+        if reading is None or (grade is not None and (grade.score is None or grade.score < LIKELY)):
+            assert grade is not None
+            return grade
+        if isinstance(reading, str):
+            return self._ungraded(reading, seconds)
+        evidence = _ranked(case, reading)
+        return Grade(self.name, self.version, reading.probability, evidence, None, seconds)
+
+    def _judged(self, case: Case, seconds: float) -> Grade:
+        """What the rules and the model's opinion make of a case."""
         failed = [found for found in case.evidence if not found[0].supports]
         evidence = tuple(chain(*failed, case.asides, *(e for e in case.evidence if e[0].supports)))
         missing = case.unheard or (case.asked and not case.answered)
-        if missing and not failed and not case.asides:
+        wrong = len(failed) + len(case.asides)
+        if missing and not wrong:
             silent = case.asked - case.answered
             reason = f"the model gave no opinion on {silent} of {case.asked} claims: {case.trouble}"
             return Grade(self.name, self.version, None, evidence, reason, seconds)
-        wrong, asides = len(failed), len(case.asides)
-        if not case.claims and not asides:
-            return Grade(self.name, self.version, None, (), "no checkable claim", seconds)
-        score = 1 - (wrong + asides) / (len(case.claims) + asides)
+        share = 1 - wrong / (len(case.claims) + len(case.asides))
+        score = 0.5 * share if wrong else 1.0
         return Grade(self.name, self.version, score, evidence, None, seconds)
 
-
-def _open_case(candidate: Candidate) -> _Case | str:
-    if candidate.source is None or not candidate.source.text.strip():
-        return "no source to hold the text against"
-    at = candidate.text.find(candidate.body)
-    return _Case(candidate, candidate.source, at if at >= 0 else None, [])
+    def _ungraded(self, reason: str, seconds: float) -> Grade:
+        return Grade(self.name, self.version, None, (), reason, seconds)
 
 
-def check_by_rules(case: _Case) -> None:
-    """Hold every sentence of a case against its source: numbers, units, names, topic, negation.
-
-    Questions and small talk count only where they name something that the source lacks.
-    """
-    index = index_source(case.source.text)
-    sound = [e for e in find_equations(case.candidate.body) if e.holds and e.checked]
-    computed = frozenset(Fraction(int(e.stated.p), int(e.stated.q)) for e in sound)
-    for claim in split_sentences(case.candidate.body):
-        found = [_evidence(case, claim, f) for f in check_claim(claim, index, computed)]
-        if claim.mood != "statement":
-            case.asides += found[:1]
-            continue
-        case.claims.append(claim)
-        case.evidence.append(found or [_support(case, claim, index)])
+def _load(config: ConsistencyConfig) -> tuple[CrossEncoder, Pooling]:
+    assert config.model is not None
+    encoder = load_encoder(config.model, config.threads, config.support_label)
+    return encoder, load_pooling(folder_of(config.model))
 
 
-def _evidence(case: _Case, claim: Claim, finding: Finding) -> Evidence:
-    start = None if case.offset is None else case.offset + claim.start + finding.start
-    line = finding.line
-    return Evidence(
-        quote=finding.quote,
-        reason=finding.reason,
-        start=start,
-        end=None if start is None else start + len(finding.quote),
-        against=line.text if line else None,
-        source_start=line.start if line else None,
-        source_end=line.start + len(line.text) if line else None,
-    )
+def _is_prose(case: Case) -> bool:
+    return case.kind in _READ
 
 
-def _support(case: _Case, claim: Claim, index: Index) -> Evidence:
-    whole = _evidence(
-        case, claim, Finding(claim.text, 0, "nothing in the source speaks against it")
-    )
-    line = nearest_line(claim.text, index)
-    if line is None:
-        return replace(whole, supports=True)
-    return replace(
-        whole,
-        reason="agrees with the source",
-        against=line.text,
-        source_start=line.start,
-        source_end=line.start + len(line.text),
-        supports=True,
-    )
+def _pooled_kind(case: Case) -> Kind:
+    return "json" if case.kind == "json" else "labelled" if case.kind == "labelled" else "prose"
 
 
-async def ask_model(cases: Sequence[_Case], complete: Complete) -> None:
-    """Ask for the model's opinion on each claim that still stands, in one call, greedily."""
-    asked = [(case, question) for case in cases for question in _questions(case)]
-    if not asked:
-        return
-    replies = await complete(
-        [question.prompt for _, question in asked],
-        max_tokens=MAX_TOKENS,
-        temperature=0.0,
-        seeds=[case.candidate.seed for case, _ in asked],
-    )
-    for (case, question), reply in zip(asked, replies, strict=True):
-        _hear(case, question, reply)
-
-
-def _questions(case: _Case) -> list[Question]:
-    standing = [place for place, found in enumerate(case.evidence) if found[0].supports]
-    if not standing:
-        return []
-    asked = list(questions(index_source(case.source.text), case.claims, standing))
-    whole = len(standing) == len(case.claims)
-    return [question for question in asked if whole or question.kind != "solve"]
-
-
-def _hear(case: _Case, question: Question, reply: Completion) -> None:
-    case.asked += 1
-    if reply.error is not None:
-        case.trouble = reply.error
-        case.unheard += 1
-        return
-    claim = case.claims[question.place]
-    try:
-        found = objection(question, reply.text, claim, index_source(case.source.text))
-    except UngradedError as exc:
-        case.trouble = str(exc)
-        return
-    case.answered += 1
-    if found is None:
-        return
-    at = case.source.text.find(found.against) if found.against else -1
-    case.evidence[question.place] = [
-        replace(
-            case.evidence[question.place][0],
-            reason=found.reason,
-            against=found.against,
-            source_start=at if at >= 0 else None,
-            source_end=at + len(found.against or "") if at >= 0 else None,
-            supports=False,
-        )
-    ]
+def _ranked(case: Case, reading: _Reading) -> tuple[Evidence, ...]:
+    """Unlikely claims, the worst first; then what only the rules object to; then the rest."""
+    places = sorted(range(len(case.claims)), key=lambda n: reading.supports[n].probability)
+    found = [claim_evidence(case, n, reading.supports[n]) for n in places]
+    unlikely = [items for items in found if not items[0].supports]
+    likely = [items for items in found if items[0].supports]
+    doubts = [item for items in likely for item in items[1:]]
+    return (*chain(*unlikely), *doubts, *case.asides, *(items[0] for items in likely))

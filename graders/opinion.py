@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Final
 
 from graders.claims import Claim
-from graders.equivalence import answer_in, same_answer
+from graders.equivalence import same_answer
 from graders.errors import UngradedError
+from graders.final_answer import answer_in
 from graders.grounding import Index, Line, is_negative, words_of
 from graders.prompts import (
     CLAIM_PROMPT,

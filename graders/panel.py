@@ -1,7 +1,7 @@
 """Runs graders over candidates, the cheap one first, and gates what they say.
 
 A candidate that fails `form` is not shown to the others. A grader that breaks leaves its
-candidates ungraded; it never lowers a score.
+candidates ungraded; it never lowers a score. Only a judge found unhealthy stops everything.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graders.base import Grader
+from graders.errors import JudgeUnhealthyError
 from graders.gate import Gate, decide, passed
 from graders.types import Candidate, Grade, Verdict
 
@@ -49,14 +50,17 @@ class Panel:
         await _close(self.graders)
 
     async def grade(self, candidates: Sequence[Candidate]) -> list[Judged]:
-        """Judge each candidate, in order. Never raises for a grader's failure."""
+        """Judge each candidate, in order. Never raises for a grader's failure.
+
+        Raises JudgeUnhealthyError, when every other grader is done with these candidates.
+        """
         if self._first is None:
             first: list[tuple[Grade, ...]] = [() for _ in candidates]
         else:
             first = [(grade,) for grade in await _grade(self._first, candidates)]
         open_ = [n for n, grades in enumerate(first) if all(passed(self.gate, g) for g in grades)]
         survivors = [candidates[n] for n in open_]
-        columns = await asyncio.gather(*(_grade(grader, survivors) for grader in self._rest))
+        columns = await _side_by_side(self._rest, survivors)
         judged = [self._judge_first(grades) for grades in first]
         for place, n in enumerate(open_):
             grades = first[n] + tuple(column[place] for column in columns)
@@ -68,6 +72,19 @@ class Panel:
         return Judged(grades, decide(self.gate.requiring((FIRST,)), grades))
 
 
+async def _side_by_side(
+    graders: Sequence[Grader], candidates: Sequence[Candidate]
+) -> list[list[Grade]]:
+    """One column of grades per grader; what one of them raises waits until all are done."""
+    done = await asyncio.gather(*(_grade(g, candidates) for g in graders), return_exceptions=True)
+    columns = []
+    for column in done:
+        if isinstance(column, BaseException):
+            raise column
+        columns.append(column)
+    return columns
+
+
 async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:
     """The grader's opinions with their share of its seconds; `ungraded` ones when it breaks."""
     if not candidates:
@@ -77,6 +94,8 @@ async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]
         grades = await grader.grade(candidates)
         if len(grades) != len(candidates):
             raise ValueError(f"{len(grades)} grades for {len(candidates)} candidates")
+    except JudgeUnhealthyError:
+        raise
     except Exception as exc:
         logger.exception("grader %s failed on %d candidates", grader.name, len(candidates))
         reason = f"the grader failed: {type(exc).__name__}: {exc}"

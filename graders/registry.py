@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from graders.base import Complete, Grader
+from graders.base import Complete, Grader, Models
 from graders.config import GradersConfig, PluginConfig
 from graders.errors import GraderConfigError
 from graders.gate import Gate
@@ -18,23 +18,51 @@ GROUP = "winnow.graders"
 NOVELTY = "novelty"
 """Judged at admission against everything admitted, so never built here."""
 
-Build = Callable[[GradersConfig, Complete | None], Grader]
+Build = Callable[[GradersConfig, Complete | None, Models | None], Grader]
 
 
-def _form(config: GradersConfig, complete: Complete | None) -> Grader:
+def _form(config: GradersConfig, complete: Complete | None, models: Models | None) -> Grader:
     return cast(Grader, import_module("graders.form").FormGrader(config.form))
 
 
-def _answers(config: GradersConfig, complete: Complete | None) -> Grader:
-    return cast(Grader, import_module("graders.answers").AnswersGrader(config.answers, complete))
+def _answers(config: GradersConfig, complete: Complete | None, models: Models | None) -> Grader:
+    module, name = import_module("graders.answers"), config.answers.second_model
+    if name is None:
+        return cast(Grader, module.AnswersGrader(config.answers, complete))
+    if models is None:
+        raise GraderConfigError(
+            f"answers.second_model names {name!r}, but no models are to be had here"
+        )
+    return cast(Grader, module.AnswersGrader(config.answers, complete, models(name).complete))
 
 
-def _consistency(config: GradersConfig, complete: Complete | None) -> Grader:
+def _consistency(config: GradersConfig, complete: Complete | None, models: Models | None) -> Grader:
     module = import_module("graders.consistency")
     return cast(Grader, module.ConsistencyGrader(config.consistency, complete))
 
 
-SHIPPED: Mapping[str, Build] = {"form": _form, "answers": _answers, "consistency": _consistency}
+def _agreement(config: GradersConfig, complete: Complete | None, models: Models | None) -> Grader:
+    module = import_module("graders.agreement")
+    return cast(Grader, module.AgreementGrader(config.agreement, complete))
+
+
+def _judge(config: GradersConfig, complete: Complete | None, models: Models | None) -> Grader:
+    module, name = import_module("graders.judge"), config.judge.model
+    if name is None:
+        return cast(Grader, module.JudgeGrader(config.judge, complete))
+    if models is None:
+        raise GraderConfigError(f"judge.model names {name!r}, but no models are to be had here")
+    judge = models(name)
+    return cast(Grader, module.JudgeGrader(config.judge, judge.complete, judge.name))
+
+
+SHIPPED: Mapping[str, Build] = {
+    "form": _form,
+    "answers": _answers,
+    "consistency": _consistency,
+    "agreement": _agreement,
+    "judge": _judge,
+}
 
 
 def grader_names() -> tuple[str, ...]:
@@ -51,15 +79,19 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def build_graders(
-    config: GradersConfig, names: Iterable[str], complete: Complete | None = None
+    config: GradersConfig,
+    names: Iterable[str],
+    complete: Complete | None = None,
+    models: Models | None = None,
 ) -> list[Grader]:
     """Make the named graders, in order and once each; `novelty` is passed over.
 
+    `complete` asks the model that writes the candidates, `models` any other that is configured.
     Raises GraderConfigError for an unknown name and for a user's grader that can't be made.
     """
     wanted = list(dict.fromkeys(names))
     check_names(wanted)
-    return [_build(config, name, complete) for name in wanted if name != NOVELTY]
+    return [_build(config, name, complete, models) for name in wanted if name != NOVELTY]
 
 
 def build_gate(
@@ -82,9 +114,11 @@ def _threshold(config: GradersConfig, name: str) -> float:
     return config.plugins.get(name, PluginConfig()).threshold
 
 
-def _build(config: GradersConfig, name: str, complete: Complete | None) -> Grader:
+def _build(
+    config: GradersConfig, name: str, complete: Complete | None, models: Models | None
+) -> Grader:
     if name in SHIPPED:
-        return SHIPPED[name](config, complete)
+        return SHIPPED[name](config, complete, models)
     options = config.plugins.get(name, PluginConfig()).options
     try:
         constructor: Any = _plugins()[name].load()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from graders.base import Complete, Grader
+from graders.base import Complete, Grader, Models
 from graders.config import GradersConfig
 from graders.errors import GraderConfigError, IndexUnavailableError
 from graders.gate import Gate, decide
@@ -16,10 +16,12 @@ from graders.novelty import (
     VERSION,
     MemoryIndex,
     NoveltyIndex,
-    ProtectedTexts,
+    copied_from_source,
     fingerprint,
     novelty_grade,
+    protect_now,
 )
+from graders.novelty.embedding import Vectors, shared_embedder
 from graders.panel import FIRST, Judged, Panel
 from graders.registry import NOVELTY, build_gate, build_graders, check_names
 from graders.rows import RowRecipe, candidate_from_row, graders_for, row_result, unsupported
@@ -47,7 +49,8 @@ class RowGrader:
     """Grades rows one batch after another against one novelty index.
 
     `graders` names those to use on every row; None chooses by what each row holds. A grader that
-    is named but that a row can't support leaves the row ungraded, so rejected.
+    is named but that a row can't support leaves the row ungraded, so rejected. Without `novelty`
+    rows are not compared with each other, and no row's verdict depends on those before it.
     """
 
     def __init__(
@@ -55,20 +58,24 @@ class RowGrader:
         config: GradersConfig,
         complete: Complete | None = None,
         *,
+        models: Models | None = None,
         graders: Sequence[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
         recipes: Mapping[str, RowRecipe] | None = None,
         protect: Iterable[str] = (),
         index: NoveltyIndex | None = None,
+        novelty: bool = True,
     ) -> None:
         check_names((*(graders or ()), *(thresholds or {})))
         if graders is not None and not graders:
             raise GraderConfigError("no grader is named; leave the selection out for the default")
-        self._config, self._complete, self._thresholds = config, complete, thresholds
+        self._config, self._thresholds = config, thresholds
+        self._complete, self._models = complete, models
         self._selection = tuple(dict.fromkeys(graders)) if graders is not None else None
         self._recipes = recipes or {}
-        self._protected = ProtectedTexts(protect)
+        self._protected = protect_now(protect, config.novelty)
         self._index = index if index is not None else MemoryIndex()
+        self._without = () if novelty else (NOVELTY,)
         self._built: dict[str, Grader] = {}
         self._indexed: set[str] = set()
 
@@ -108,7 +115,8 @@ class RowGrader:
         self._built.clear()
 
     def _names(self, candidate: Candidate) -> tuple[str, ...]:
-        return self._selection or graders_for(candidate, self._recipes.get(candidate.recipe))
+        names = self._selection or graders_for(candidate, self._recipes.get(candidate.recipe))
+        return tuple(name for name in names if name not in self._without)
 
     def _gate(self, names: Iterable[str]) -> Gate:
         wanted = tuple(names)
@@ -133,7 +141,7 @@ class RowGrader:
 
     async def _started(self, name: str) -> Grader:
         if name not in self._built:
-            (grader,) = build_graders(self._config, [name], self._complete)
+            (grader,) = build_graders(self._config, [name], self._complete, self._models)
             await grader.start()
             self._built[name] = grader
         return self._built[name]
@@ -161,12 +169,19 @@ class RowGrader:
         """The worst of three: like an admitted text, like a protected one, or quoting one."""
         fp = fingerprint(text)
         offset = candidate.text.find(text)
-        near = [self._index.nearest(text, fp), self._protected.nearest(text, fp)]
-        grades = [novelty_grade(neighbour, text, offset) for neighbour in near]
-        if candidate.text != text:
-            quoted = self._protected.nearest(candidate.text, fingerprint(candidate.text))
-            grades.append(novelty_grade(quoted, candidate.text))
+        limit, source = self._config.novelty.max_copied_words, candidate.source
+        copied = copied_from_source(text, source, limit, offset) if source and limit else None
+        grades = [
+            novelty_grade(self._index.nearest(text, fp), text, offset, copied),
+            novelty_grade(self._protected.nearest(text, fp, self._vector(text)), text, offset),
+        ]
+        if (whole := candidate.text) != text:
+            quoted = self._protected.nearest(whole, fingerprint(whole), self._vector(whole))
+            grades.append(novelty_grade(quoted, whole))
         return min(grades, key=lambda grade: 1.0 if grade.score is None else grade.score)
+
+    def _vector(self, text: str) -> Vectors | None:
+        return shared_embedder().embed([text])[0] if self._protected.has_vectors else None
 
     def _text_to_be_new(self, candidate: Candidate) -> str:
         recipe = self._recipes.get(candidate.recipe)

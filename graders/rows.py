@@ -97,6 +97,7 @@ def row_result(id: str | int, judged: Judged, gate: Gate) -> dict[str, Any]:
         "grades": [
             {
                 "grader": grade.grader,
+                "version": grade.version,
                 "score": grade.score,
                 "passed": passed(gate, grade),
                 "evidence": [asdict(evidence) for evidence in grade.evidence],
@@ -111,6 +112,10 @@ def unsupported(candidate: Candidate, grader: str) -> str | None:
     """Why this grader can form no opinion on this candidate, or None when it can."""
     if grader == "consistency" and candidate.source is None:
         return "there is no source to hold the text against"
+    if grader == "judge" and candidate.source is None:
+        return "there is no source for the judge to hold the text against"
+    if grader == "agreement" and not (candidate.question or candidate.prompt):
+        return "there is no question to ask again"
     if grader == "answers" and candidate.question is None and candidate.gold is None:
         return "there is neither a question nor a gold answer"
     return None

@@ -21,6 +21,7 @@ class Candidate:
 
     `body` is the part whose claims or steps are judged (the essay, the worked solution).
     `question` is the problem it answers, `answer` its final answer, `gold` a trusted answer.
+    `prompt` is what the model was asked, where that is known; it is not stored.
     `malformed` says why the recipe's parser refused the text; then `body` is the whole text.
     """
 
@@ -41,6 +42,7 @@ class Candidate:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     engine_seconds: float = 0.0
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from service.assembly import run_stored
+from service.assembly import open_backend, run_stored
 from service.client import GatewayClient, GatewayError
-from service.engines import EnginePool
 from service.settings import Settings
-from service.views import batch_object, reject_line, sample_line
+from service.views import batch_object
+from workers.engines.pool import EnginePool
+from workers.ledger_lines import reject_line, sample_line
 from workers.recipes import Recipe
 from workers.store import SqlStore
 from workers.types import BatchSpec, LedgerRow, Outcome, Progress
@@ -48,11 +49,11 @@ async def run_here(
 
     Raises WorkerError and GraderError. Cancelling leaves it in the store, to be resumed.
     """
-    store = await asyncio.to_thread(SqlStore, settings.database_url)
-    engines = EnginePool(settings.models)
+    backend = open_backend(settings, EnginePool(settings.models))
+    store = await asyncio.to_thread(SqlStore, settings.database_url, settings.graders.novelty)
     try:
         if isinstance(asked, BatchSpec):
-            await engines.get(asked.model)
+            await backend.ready(asked.model)
             record, _ = await asyncio.to_thread(store.create_batch, asked)
         else:
             record = await asyncio.to_thread(store.get_batch, asked)
@@ -67,7 +68,7 @@ async def run_here(
         await run_stored(
             record.id,
             store,
-            engines,
+            backend,
             settings,
             recipes=recipes,
             protect=protect,
@@ -75,7 +76,7 @@ async def run_here(
         )
         return batch_object(await asyncio.to_thread(store.get_batch, record.id))
     finally:
-        await engines.aclose()
+        await backend.aclose()
         await asyncio.to_thread(store.close)
 
 

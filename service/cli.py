@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from service.commands import demo, generate, grade, serve, train_tiny
+from service.commands import (
+    audit,
+    batch,
+    calibrate,
+    demo,
+    generate,
+    grade,
+    protect,
+    serve,
+    train_grader,
+    train_tiny,
+)
 
 app = typer.Typer(
     name="winnow",
@@ -26,8 +37,13 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
 app.command("grade")(grade.grade)
+app.command("batch")(batch.batch)
+app.command("calibrate")(calibrate.calibrate)
+app.command("audit")(audit.audit)
+app.command("protect")(protect.protect)
 app.command("serve")(serve.serve)
 app.command("train-tiny")(train_tiny.train_tiny)
+app.command("train-grader")(train_grader.train_grader)
 
 
 def main() -> None:

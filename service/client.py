@@ -73,6 +73,28 @@ class GatewayClient:
         """Ask a batch to stop; what was admitted stays."""
         return await self._json("POST", f"/v1/batches/{batch_id}/cancel")
 
+    async def draw_audit(
+        self, batch_id: str, count: int | None = None, seed: int | None = None, **query: Any
+    ) -> Json:
+        """Draw samples of a batch at random, with their texts; asked again, the same ones."""
+        asked = {"count": count, "seed": seed}
+        body = {name: value for name, value in asked.items() if value is not None}
+        return await self._json("POST", f"/v1/batches/{batch_id}/audit", json=body, params=query)
+
+    async def label_audit(
+        self, batch_id: str, labels: Mapping[int, bool], *, replace: bool = False, **query: Any
+    ) -> Json:
+        """Send labels by `seq`, True for right; the audit with its bound."""
+        rows = [{"seq": seq, "correct": correct} for seq, correct in labels.items()]
+        path = f"/v1/batches/{batch_id}/audit/labels"
+        return await self._json(
+            "POST", path, json={"labels": rows, "replace": replace}, params=query
+        )
+
+    async def audit(self, batch_id: str, **query: Any) -> Json:
+        """The audit as it stands, with its bound."""
+        return await self._json("GET", f"/v1/batches/{batch_id}/audit", params=query)
+
     async def wait(self, batch_id: str) -> Json:
         """Return the batch object once it has ended."""
         batch = await self.get_batch(batch_id)

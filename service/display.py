@@ -4,6 +4,7 @@ Offending words are coloured where the terminal has colours, and stand in >>>mar
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich import box
@@ -147,6 +148,21 @@ def account(batch: Json) -> str:
         f"{counts['rejected']} rejected{by} + {counts['failed']} failed\n"
         f"pass rate {percent(batch['pass_rate'])} · {tokens(batch):,} tokens · "
         f"{speed(batch):,.0f} tokens/s · {batch['cost']['elapsed_seconds']:.1f} s"
+        f"{_certificate(batch)}"
+    )
+
+
+def _certificate(batch: Json) -> str:
+    """One line about the certificate, or nothing."""
+    found = batch["certificate"]
+    if found is None:
+        return ""
+    if not isinstance(found, Mapping):
+        found = asdict(found)
+    return (
+        f"\ncertificate: at {found['confidence']:.1%} confidence at most {found['bound']:.1%} of "
+        f"what passes is wrong ({found['grader']} >= {found['threshold']:.4g}; calibrated on "
+        f"{found['sources']} sources of {found['calibration_set']})"
     )
 
 

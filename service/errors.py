@@ -6,7 +6,7 @@ Every refusal says in `detail` what is wrong and in `hint` what to do about it.
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -14,8 +14,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from graders.errors import GraderConfigError, GraderError, IndexUnavailableError
+from graders.calibration.certificate import Refusal
+from graders.errors import (
+    CalibrationError,
+    GraderConfigError,
+    GraderError,
+    IndexUnavailableError,
+    JudgeUnhealthyError,
+)
 from workers.errors import (
+    AuditError,
     BatchBusyError,
     BatchNotFoundError,
     EngineError,
@@ -52,6 +60,14 @@ class RequestError(SpecError):
         super().__init__(f"{field}: {message}")
 
 
+class NotCertifiableError(RequestError):
+    """The error rate asked for can't be honoured. `refusal` has the best bound, if there is one."""
+
+    def __init__(self, field: str, message: str, refusal: Refusal | None = None) -> None:
+        self.refusal = refusal
+        super().__init__(field, message)
+
+
 class NotAcceptableError(Exception):
     """The representation asked for by `Accept` can't be made here."""
 
@@ -62,6 +78,24 @@ TOO_LARGE = HTTPStatus(413)
 TABLE: dict[type[Exception], Problem] = {
     RequestError: Problem(
         UNPROCESSABLE, "invalid-request", "the request can't be served", "change the field named"
+    ),
+    NotCertifiableError: Problem(
+        UNPROCESSABLE,
+        "not-certifiable",
+        "the error rate can't be guaranteed",
+        "ask for the best bound that the detail names, label more texts, or leave it out",
+    ),
+    CalibrationError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "calibration-unavailable",
+        "the calibration can't be used",
+        "make it anew by `winnow calibrate`, and name it under `calibrations`",
+    ),
+    AuditError: Problem(
+        HTTPStatus.CONFLICT,
+        "audit",
+        "the batch can't be audited so",
+        "do what the detail asks for; GET /v1/batches/{id}/audit says how far the audit is",
     ),
     SpecError: Problem(
         UNPROCESSABLE, "invalid-request", "the request can't be run", "change what is named"
@@ -116,6 +150,12 @@ TABLE: dict[type[Exception], Problem] = {
         "index-unavailable",
         "the novelty index can't serve",
         "see the gateway's log",
+    ),
+    JudgeUnhealthyError: Problem(
+        HTTPStatus.BAD_GATEWAY,
+        "judge-unhealthy",
+        "the judge fails claims whose truth is known",
+        "name another model as graders.judge.model, or leave `judge` out",
     ),
     GraderError: Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "grader", "a grader failed", "see the gateway's log"
@@ -175,7 +215,9 @@ def _respond(
 async def _on_known(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     assert problem is not None, "installed for the errors of the table"
-    extra = {"field": error.field} if isinstance(error, RequestError) else {}
+    extra: dict[str, Any] = {"field": error.field} if isinstance(error, RequestError) else {}
+    if isinstance(error, NotCertifiableError) and error.refusal:
+        extra["refusal"] = asdict(error.refusal)
     if problem.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error)
     return _respond(request, problem, str(error) or problem.title, **extra)

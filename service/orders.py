@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from service.batch_runs import Watcher, run_here, run_there
 from service.schemas import BatchBody, to_spec
 from service.settings import Settings, settings_for
-from service.sources import InputError, known_recipes, read_sources, read_texts
-from workers.recipes import Recipe
+from service.sources import InputError, read_sources, read_texts
+from workers.recipes import Recipe, known_recipes
 from workers.types import BatchSpec
 
 Json = dict[str, Any]
@@ -41,6 +41,9 @@ class Order:
     db: str | None
     config: str | None
     resume: str | None
+    max_error_rate: float | None = None
+    confidence: float | None = None
+    calibration: Path | None = None
 
     def request(self) -> Json:
         """The body of `POST /v1/batches`. Raises InputError for what is missing or unreadable."""
@@ -50,12 +53,16 @@ class Order:
             raise InputError(f"{missing} missing; see `winnow generate --help` for an example")
         if self.url and self.recipe_files:
             raise InputError("--recipe-file is for this process; configure it at the gateway")
+        if self.url and self.calibration:
+            raise InputError("--calibration is for this process; configure it at the gateway")
         sources = [{"id": s.id, "text": s.text} for s in read_sources(self.sources)]
         request: Json = {"recipe": self.recipe, "count": self.count, "sources": sources}
         request["budget"] = {
             name: value for name, value in self.budget.items() if value is not None
         }
-        request["gate"] = {"thresholds": dict(self.thresholds)}
+        bound = {"max_error_rate": self.max_error_rate, "confidence": self.confidence}
+        wanted = {name: value for name, value in bound.items() if value is not None}
+        request["gate"] = {"thresholds": dict(self.thresholds), **wanted}
         request["protect"] = list(read_texts(self.protect))
         request["on_exhausted"] = self.on_exhausted
         optional = {"model": self.model, "seed": self.seed}
@@ -79,6 +86,9 @@ class Order:
         if self.url:
             return await run_there(self.url, request, watcher)
         settings = settings_for(self.model, self.config, database_url=self.db)
+        if self.calibration and self.recipe:
+            calibrations = {**settings.calibrations, self.recipe: self.calibration}
+            settings = settings.model_copy(update={"calibrations": calibrations})
         recipes = known_recipes([*settings.recipe_files, *self.recipe_files])
         asked = request if isinstance(request, str) else _spec_of(request, settings, recipes)
         protect = read_texts(settings.protect_files)

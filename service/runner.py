@@ -12,14 +12,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 from graders.errors import GraderError
-from service.assembly import run_stored
+from service.assembly import open_backend, run_stored
 from service.changes import Changes
-from service.engines import EnginePool
 from service.metrics import Metrics
 from service.settings import Settings
-from service.sources import known_recipes, read_texts
+from service.sources import read_texts
+from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, WorkerError
-from workers.recipes import Recipe
+from workers.recipes import Recipe, known_recipes
 from workers.store import BatchRecord, SqlStore
 from workers.types import BatchSpec, LedgerRow, Progress
 
@@ -48,6 +48,7 @@ class BatchRunner:
         self.settings = settings
         self.recipes: dict[str, Recipe] = {}
         self.engines = EnginePool(settings.models)
+        self.backend = open_backend(settings, self.engines)
         self.changes = Changes()
         self.metrics = Metrics(lambda: self._running)
         self.store: SqlStore
@@ -69,7 +70,9 @@ class BatchRunner:
             return
         self.recipes = known_recipes(self.settings.recipe_files)
         self.protect = read_texts(self.settings.protect_files)
-        self.store = await asyncio.to_thread(SqlStore, self.settings.database_url)
+        self.store = await asyncio.to_thread(
+            SqlStore, self.settings.database_url, self.settings.graders.novelty
+        )
         self._started = True
         self._in_background(self._resume_forever())
 
@@ -84,6 +87,7 @@ class BatchRunner:
         if tasks:
             await asyncio.wait(tasks)
         self.changes.announce_all()
+        await self.backend.aclose()
         await self.engines.aclose()
         await asyncio.to_thread(self.store.close)
 
@@ -93,7 +97,7 @@ class BatchRunner:
         Raises EngineUnavailableError before anything is stored, IdempotencyConflictError and
         StoreError.
         """
-        await self.engines.get(spec.model)
+        await self.backend.ready(spec.model)
         record, created = await asyncio.to_thread(self.store.create_batch, spec, key)
         if created:
             self._launch(record.id)
@@ -184,7 +188,7 @@ class BatchRunner:
         await run_stored(
             run.batch_id,
             self.store,
-            self.engines,
+            self.backend,
             self.settings,
             recipes=self.recipes,
             protect=self.protect,

@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
+from graders.calibration.certificate import Certificate
 from graders.config import Score
 from graders.types import Source
+from service.certificates import certificate_of
 from service.errors import RequestError
 from service.settings import Settings
 from workers.recipes import Recipe
@@ -21,6 +23,7 @@ from workers.types import BatchSpec, Budget
 
 MAX_INTEGER = 2**63 - 1
 SYNCHRONOUS_COUNT = 50
+CONFIDENCE = 0.95
 MAX_GRADE_ROWS = 10_000
 WITHOUT_MODEL = frozenset({"form", "novelty"})
 CANDIDATES_PER_SAMPLE, SPARE_CANDIDATES = 50, 200
@@ -48,6 +51,16 @@ class GateBody(_Body):
     thresholds: dict[str, Score] = {}
 
 
+class BatchGateBody(GateBody):
+    """Also the largest share of wrong samples, in (0, 1), and how sure that has to be.
+
+    It sets the threshold of the calibrated grader; without a calibration it is refused.
+    """
+
+    max_error_rate: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+    confidence: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+
+
 class BudgetBody(_Body):
     """When to stop short of `count`. `max_candidates` has a default, so that a batch ends."""
 
@@ -63,12 +76,33 @@ class BatchBody(_Body):
     count: int = Field(ge=1)
     sources: list[str | SourceBody] = Field(min_length=1)
     model: str | None = None
-    gate: GateBody = GateBody()
+    gate: BatchGateBody = BatchGateBody()
     budget: BudgetBody = BudgetBody()
     on_exhausted: Literal["return_partial", "fail"] = "return_partial"
     seed: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
     protect: list[str] = []
     metadata: dict[Key, Label] = Field(default={}, max_length=16)
+
+
+class AuditBody(_Body):
+    """How many samples to draw, by which seed. Left out: up to 100, by a seed of chance."""
+
+    count: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    seed: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+
+
+class AuditLabelBody(_Body):
+    """Whether one drawn sample is right."""
+
+    seq: int = Field(ge=0, le=MAX_INTEGER)
+    correct: StrictBool
+
+
+class AuditLabelsBody(_Body):
+    """Labels of drawn samples; `replace` lets them change labels that are there."""
+
+    labels: list[AuditLabelBody] = Field(min_length=1, max_length=MAX_GRADE_ROWS)
+    replace: bool = False
 
 
 class GradeBody(_Body):
@@ -98,17 +132,20 @@ def to_spec(
         raise RequestError("count", f"{body.count} is above this gateway's {settings.max_count}")
     _check_graders(body.gate.thresholds, recipe)
     check_texts("protect", body.protect, settings)
+    model = model_name(body.model, settings)
+    certificate = _certificate(body.gate, settings, recipe, model)
     return BatchSpec(
         recipe=body.recipe,
         count=body.count,
         sources=_sources(body.sources, settings),
-        model=model_name(body.model, settings),
+        model=model,
         seed=_seed(idempotency_key) if body.seed is None else body.seed,
         budget=_budget(body),
-        thresholds=body.gate.thresholds,
+        thresholds=_thresholds(body.gate, certificate),
         protect=tuple(body.protect),
         fail_on_shortfall=body.on_exhausted == "fail",
         metadata=body.metadata,
+        certificate=certificate,
     )
 
 
@@ -178,6 +215,30 @@ def _check_graders(thresholds: Mapping[str, float], recipe: Recipe) -> None:
             raise RequestError(
                 "gate.thresholds", f"{name!r} is no grader of {recipe.name}; it uses: {used}"
             )
+
+
+def _certificate(
+    gate: BatchGateBody, settings: Settings, recipe: Recipe, model: str
+) -> Certificate | None:
+    """The certificate asked for. Raises NotCertifiableError."""
+    if gate.max_error_rate is None:
+        if gate.confidence is not None:
+            raise RequestError("gate.confidence", "goes with gate.max_error_rate; add that")
+        return None
+    confidence = CONFIDENCE if gate.confidence is None else gate.confidence
+    certificate = certificate_of(settings, recipe, model, gate.max_error_rate, confidence)
+    if certificate.grader in gate.thresholds:
+        raise RequestError(
+            f"gate.thresholds.{certificate.grader}",
+            "is chosen by gate.max_error_rate; leave one of them out",
+        )
+    return certificate
+
+
+def _thresholds(gate: BatchGateBody, certificate: Certificate | None) -> Mapping[str, float]:
+    if certificate is None:
+        return gate.thresholds
+    return {**gate.thresholds, certificate.grader: certificate.threshold}
 
 
 def _seed(key: str | None) -> int:

@@ -14,6 +14,7 @@ from pydantic_settings import (
 )
 
 from graders.config import GradersConfig
+from workers.backends.config import BackendConfig, LocalConfig
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
 
 ENV_PREFIX = "WINNOW_"
@@ -36,7 +37,9 @@ class Settings(BaseSettings):
     of them unless named. Nested keys in the environment are joined by `__`
     (`WINNOW_GRADERS__FORM__MIN_WORDS`). `candidate_timeout_seconds` limits generating and grading
     one candidate, from when the model has a place for it. `lease_seconds` is how long the batches
-    of a process that died stay untouched.
+    of a process that died stay untouched. `calibrations` names, for a recipe, the file that
+    `winnow calibrate` made: requests for it may then say `gate.max_error_rate`. `backend` says
+    where candidates are produced: in this process, or on a Ray cluster.
     """
 
     model_config = SettingsConfigDict(
@@ -47,8 +50,10 @@ class Settings(BaseSettings):
     models: dict[str, EngineConfig] = Field(default_factory=_shipped_models, min_length=1)
     default_model: str = ""
     graders: GradersConfig = Field(default_factory=GradersConfig)
+    backend: BackendConfig = LocalConfig()
     recipe_files: list[Path] = []
     protect_files: list[Path] = []
+    calibrations: dict[str, Path] = {}
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     max_count: PositiveInt = 100_000

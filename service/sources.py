@@ -1,4 +1,4 @@
-"""Reads the files that a user names: sources, protected texts, rows to grade, recipes.
+"""Reads the files that a user names: sources, protected texts, rows to grade.
 
 Whatever is wrong with a file becomes an InputError: one line that says where and what to do.
 """
@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from graders.types import Source
-from workers.recipes import SHIPPED, Recipe, load_recipe_file
 
 ENDINGS = ".txt, .jsonl, or a folder of .txt files"
 
@@ -40,12 +39,6 @@ def read_sources(name: str) -> tuple[Source, ...]:
 def read_texts(names: Iterable[Path]) -> tuple[str, ...]:
     """The texts of files of protected texts, in the formats of sources."""
     return tuple(source.text for name in names for source in read_sources(str(name)))
-
-
-def known_recipes(files: Iterable[Path]) -> dict[str, Recipe]:
-    """The shipped recipes and those of these files, by name. Raises RecipeError."""
-    own = (load_recipe_file(path) for path in files)
-    return {**SHIPPED, **{recipe.name: recipe for recipe in own}}
 
 
 def read_objects(name: str) -> Iterator[tuple[int, Any]]:

@@ -1,10 +1,9 @@
-"""What travels out: the batch object in the words of the OpenAI Batch API, and rows of a ledger."""
+"""What travels out about a batch, in the words of the OpenAI Batch API."""
 
 from typing import Any
 
-from graders.types import Grade
 from workers.store import BatchRecord
-from workers.types import LedgerRow, Progress, Status
+from workers.types import Progress, Status
 
 ENDED = (Status.COMPLETED, Status.FAILED, Status.EXPIRED, Status.CANCELLED)
 
@@ -38,7 +37,7 @@ def batch_object(record: BatchRecord, progress: Progress | None = None) -> Json:
         "pass_rate": _ratio(now.accepted, now.accepted + now.rejected),
         "stop_reason": record.stop_reason,
         "message": record.message,
-        "certificate": None,
+        "certificate": spec.certificate,
         "cost": _cost(now),
         "created_at": record.created_at,
         "in_progress_at": record.started_at,
@@ -46,59 +45,6 @@ def batch_object(record: BatchRecord, progress: Progress | None = None) -> Json:
             f"{status}_at": record.ended_at if record.status is status else None for status in ENDED
         },
         "metadata": dict(spec.metadata),
-    }
-
-
-def sample_line(batch_id: str, row: LedgerRow) -> Json:
-    """One admitted candidate with its grades and provenance."""
-    candidate = row.candidate
-    assert candidate is not None, "what was admitted has a text"
-    return {
-        "batch_id": batch_id,
-        "seq": row.seq,
-        "recipe": candidate.recipe,
-        "source_id": row.source_id,
-        "fields": dict(candidate.fields),
-        "text": candidate.text,
-        "model": candidate.model,
-        "seed": candidate.seed,
-        "grades": [_grade(grade, set()) for grade in row.grades],
-        "prompt_tokens": candidate.prompt_tokens,
-        "completion_tokens": candidate.completion_tokens,
-    }
-
-
-def reject_line(batch_id: str, row: LedgerRow) -> Json:
-    """One candidate that was kept out, with every reason and its evidence, or that failed."""
-    candidate = row.candidate
-    failures = row.verdict.failures if row.verdict else ()
-    failing = {failure.grader for failure in failures}
-    return {
-        "batch_id": batch_id,
-        "seq": row.seq,
-        "outcome": row.outcome,
-        "source_id": row.source_id,
-        "text": candidate.text if candidate else None,
-        "fields": dict(candidate.fields) if candidate else {},
-        "malformed": candidate.malformed if candidate else None,
-        "reasons": failures,
-        "error": row.error,
-        "grades": [_grade(grade, failing) for grade in row.grades],
-        "model": candidate.model if candidate else None,
-        "seed": candidate.seed if candidate else None,
-        "prompt_tokens": candidate.prompt_tokens if candidate else 0,
-        "completion_tokens": candidate.completion_tokens if candidate else 0,
-    }
-
-
-def _grade(grade: Grade, failing: set[str]) -> Json:
-    return {
-        "grader": grade.grader,
-        "version": grade.version,
-        "score": grade.score,
-        "passed": None if grade.score is None else grade.grader not in failing,
-        "ungraded": grade.ungraded,
-        "evidence": grade.evidence,
     }
 
 

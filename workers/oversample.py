@@ -34,9 +34,9 @@ class Oversampler:
     """
 
     def __init__(self, count: int, source_ids: Sequence[str], window: int) -> None:
-        """Plan for `count` samples with at most `window` draws in flight."""
+        """Plan for `count` samples with at most `window` draws in flight; `window` may change."""
+        self.window = window
         self._count = count
-        self._window = window
         self._source_ids = tuple(source_ids)
         sources = len(source_ids)
         self._accepted = [0] * sources
@@ -82,7 +82,7 @@ class Oversampler:
         So many that the passes expected of everything in flight just cover what is missing.
         """
         missing = self._count - self._total_accepted
-        wanted = min(self._window, math.ceil(missing / self.pass_rate)) - in_flight
+        wanted = min(self.window, math.ceil(missing / self.pass_rate)) - in_flight
         if at_most is not None:
             wanted = min(wanted, at_most)
         if self.exhausted:

@@ -57,8 +57,9 @@ async def run_batch(
 
     How it ends: `completed` with its samples, or when a budget is spent and a shortfall is
     allowed (`stop_reason` names the budget); `failed` when a shortfall is not allowed, when no
-    source is usable or the engine keeps failing; `expired` when a shortfall is not allowed and
-    the time was up; `cancelled` when `cancel` is set or the store has the request.
+    source is usable, the engine keeps failing or the judge fails its canaries; `expired` when a
+    shortfall is not allowed and the time was up; `cancelled` when `cancel` is set or the store
+    has the request.
 
     Raises BatchBusyError when another process holds the batch or took it over, and StoreError
     (StoreFullError) when the database refuses: then the batch stays in progress, to be resumed.
@@ -108,7 +109,8 @@ class _Run:
         self._elapsed_before = self._progress.elapsed_seconds
         self._source_index = {source.id: n for n, source in enumerate(spec.sources)}
         self._errors: deque[str] = deque(maxlen=3)
-        self._slots = max(1, producer.concurrency)
+        self._judge_unhealthy = False
+        self._producer = producer
         self._oversampler = Oversampler(
             spec.count, [source.id for source in spec.sources], IN_FLIGHT_PER_SLOT * self._slots
         )
@@ -163,8 +165,14 @@ class _Run:
         if self._on_progress:
             self._on_progress(self._progress, [])
 
+    @property
+    def _slots(self) -> int:
+        """How many draws keep the producer busy now; one on a cluster grows and shrinks."""
+        return max(1, self._producer.concurrency)
+
     def _draw(self) -> None:
         out = self._dispatcher
+        self._oversampler.window = IN_FLIGHT_PER_SLOT * self._slots
         for index in self._oversampler.plan(out.in_flight, self._draws_left()):
             seq = out.next_seq
             out.send(Draw(seq, self._spec.sources[index], seed_of(self._spec.seed, seq)))
@@ -194,6 +202,7 @@ class _Run:
             return
         if error:
             self._errors.append(error)
+            self._judge_unhealthy |= code == StopReason.JUDGE_UNHEALTHY
         index = self._source_index[source_id]
         self._oversampler.observe(index, outcome, too_long=code == "prompt_too_long")
 
@@ -206,6 +215,7 @@ class _Run:
             StopReason.CANCELLED: self._cancel.is_set() or self._lease.cancel_requested,
             StopReason.MAX_SECONDS: self._seconds_left() == 0,
             StopReason.MAX_TOKENS: _spent(self._tokens(), budget.max_tokens),
+            StopReason.JUDGE_UNHEALTHY: self._judge_unhealthy,
             StopReason.ENGINE_FAILING: self._oversampler.failing,
             StopReason.NO_USABLE_SOURCE: idle and self._oversampler.exhausted,
             StopReason.MAX_CANDIDATES: idle

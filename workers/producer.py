@@ -10,28 +10,34 @@ from dataclasses import replace
 from typing import Protocol
 
 from graders.base import Complete, Completion
-from graders.errors import GraderError
+from graders.errors import GraderError, JudgeUnhealthyError
+from graders.gate import decide
 from graders.panel import Panel
-from graders.types import Candidate
+from graders.types import Candidate, Grade, Source
 from workers.engines.base import Engine, Generation, GenerationRequest, OnText
 from workers.errors import EngineError, EngineTimeoutError, PromptTooLongError
 from workers.recipes.base import MalformedTextError, Parsed, Recipe
-from workers.types import Draw, Produced
+from workers.types import Draw, Produced, StopReason
 
 logger = logging.getLogger(__name__)
 TIME_LIMIT = 300.0
 EarlyAbort = Callable[[str], str | None]
 """Why no continuation of this text can pass, or None while one still may."""
+Watch = Callable[[str], Grade | None]
+"""Follows one text while it is written; a grade means that no continuation of it can pass."""
+OpenWatch = Callable[[Source], Watch | None]
+"""The watch over one text about a source; None where none can be kept."""
 
 
 class Producer(Protocol):
     """Makes candidates.
 
     `produce` never raises (but for cancellation): every failure becomes `Produced.error`.
-    `concurrency` is how many draws keep it busy.
+    `concurrency` is how many draws keep it busy; it may change while a batch runs.
     """
 
-    concurrency: int
+    @property
+    def concurrency(self) -> int: ...
 
     async def start(self) -> None: ...
 
@@ -46,7 +52,8 @@ class LocalProducer:
     Whoever shares the engine and the panel among batches starts and closes them himself, and
     leaves `start` and `aclose` alone. `turns` are the engine's slots, shared likewise; without
     them this producer reckons with all `engine.concurrency` of them. `time_limit` is in seconds,
-    for generating and grading one candidate: waiting for a turn does not count.
+    for generating and grading one candidate: waiting for a turn does not count. `early_abort` and
+    the watches that `watch` opens end texts that the gate is sure to refuse.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class LocalProducer:
         batch_id: str,
         *,
         early_abort: EarlyAbort | None = None,
+        watch: OpenWatch | None = None,
         time_limit: float = TIME_LIMIT,
         turns: asyncio.Semaphore | None = None,
     ) -> None:
@@ -67,9 +75,8 @@ class LocalProducer:
         self._batch_id = batch_id
         self._time_limit = time_limit
         self._turns = turns or asyncio.Semaphore(engine.concurrency)
-        self._on_text: OnText | None = None
-        if early_abort is not None:
-            self._on_text = lambda text: early_abort(text) is None
+        self._early_abort = early_abort
+        self._watch = watch
 
     async def start(self) -> None:
         """Load the model, then the graders. Raises EngineUnavailableError and GraderError."""
@@ -82,7 +89,11 @@ class LocalProducer:
         await self._engine.aclose()
 
     async def produce(self, draw: Draw) -> Produced:
-        """Generate, parse, grade and gate. An aborted text is graded too: `form` refuses it."""
+        """Generate, parse, grade and gate.
+
+        A text that `early_abort` ended is graded too: `form` refuses it. One that a watch ended
+        has its verdict by the watch's grade.
+        """
         try:
             return await self._produce(draw)
         except TimeoutError:
@@ -93,6 +104,8 @@ class LocalProducer:
             error = f"engine_timeout: {exc}"
         except EngineError as exc:
             error = f"engine_error: {exc}"
+        except JudgeUnhealthyError as exc:
+            error = f"{StopReason.JUDGE_UNHEALTHY}: {exc}"
         except GraderError as exc:
             error = f"grader_error: {exc}"
         except Exception as exc:
@@ -106,14 +119,20 @@ class LocalProducer:
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
             return _recipe_failure(draw, "prompt", exc)
         request = self._request(prompt, draw.seed)
+        stream = _Stream(
+            self._early_abort, self._watch(draw.source) if self._watch else None, request.stop
+        )
         async with self._turns:  # given back before grading, lest the engine idle meanwhile
             deadline = asyncio.get_running_loop().time() + self._time_limit
             async with asyncio.timeout_at(deadline):
-                generation = await self._engine.generate(request, self._on_text)
+                generation = await self._engine.generate(request, stream.on_text)
         try:
-            candidate = self._candidate(draw, generation)
+            candidate = self._candidate(draw, prompt, generation)
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
             return _recipe_failure(draw, "parse", exc)
+        if stream.grade is not None and generation.finish_reason == "aborted":
+            gate = self._panel.gate.requiring((stream.grade.grader,))
+            return Produced(draw, candidate, (stream.grade,), decide(gate, (stream.grade,)))
         async with asyncio.timeout_at(deadline):
             [judged] = await self._panel.grade([candidate])
         return Produced(draw, candidate, judged.grades, judged.verdict)
@@ -124,7 +143,7 @@ class LocalProducer:
             prompt, seed, recipe.max_tokens, recipe.temperature, recipe.top_p, recipe.stop
         )
 
-    def _candidate(self, draw: Draw, generation: Generation) -> Candidate:
+    def _candidate(self, draw: Draw, prompt: str, generation: Generation) -> Candidate:
         text = _storable(generation.text)
         malformed = None
         try:
@@ -148,7 +167,29 @@ class LocalProducer:
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,
             engine_seconds=generation.seconds,
+            prompt=prompt,
         )
+
+
+class _Stream:
+    """One text while it is written: shown to the checks, and why it was ended, if it was."""
+
+    def __init__(
+        self, early_abort: EarlyAbort | None, watch: Watch | None, stop: Sequence[str]
+    ) -> None:
+        self.grade: Grade | None = None
+        self.on_text: OnText | None = self._look if early_abort or watch else None
+        self._early_abort = early_abort
+        self._watch = watch
+        self._held_back = max((len(string) - 1 for string in stop), default=0)
+
+    def _look(self, text: str) -> bool:
+        """What may be the start of a stop string, and no part of the text, is not looked at."""
+        text = text[: len(text) - self._held_back] if self._held_back else text
+        if self._early_abort and self._early_abort(text) is not None:
+            return False
+        self.grade = self._watch(text) if self._watch else None
+        return self.grade is None
 
 
 class _EngineComplete:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from graders.calibration.certificate import Certificate
 from graders.types import Candidate, Grade, Source, Verdict
 
 
@@ -30,6 +31,7 @@ class StopReason(StrEnum):
     CANCELLED = "cancelled"
     NO_USABLE_SOURCE = "no_usable_source"
     ENGINE_FAILING = "engine_failing"
+    JUDGE_UNHEALTHY = "judge_unhealthy"
 
 
 class Outcome(StrEnum):
@@ -61,7 +63,8 @@ class BatchSpec:
     """One request for `count` samples, as stored. `sources` may not be empty.
 
     `thresholds` maps a grader's name to the least score that passes, over the shipped defaults.
-    `protect` are texts that must not be repeated.
+    `protect` are texts that must not be repeated. `certificate` is the bound that the thresholds
+    were chosen for, where one was asked for.
     """
 
     recipe: str
@@ -74,6 +77,7 @@ class BatchSpec:
     protect: tuple[str, ...] = ()
     fail_on_shortfall: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ class Produced:
     """What came back for one draw: a judged candidate, or the name of what went wrong.
 
     Exactly one of `candidate` and `error` is set. `error` is `code: message`; the codes are
-    `prompt_too_long`, `engine_error`, `engine_timeout`, `recipe_error`, `grader_error` and
-    `cancelled`.
+    `prompt_too_long`, `engine_error`, `engine_timeout`, `recipe_error`, `grader_error`,
+    `judge_unhealthy` (which ends the batch) and `cancelled`.
     `verdict` is that of the stateless graders; admission may still refuse.
     """
 

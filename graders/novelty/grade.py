@@ -13,24 +13,30 @@ LONGEST_QUOTE = 40
 EXCERPT = 200
 
 
-def novelty_grade(neighbour: Neighbour | None, candidate_text: str, offset: int = 0) -> Grade:
-    """Score 1 minus the similarity; 1 when nothing is near.
+def novelty_grade(
+    neighbour: Neighbour | None,
+    candidate_text: str,
+    offset: int = 0,
+    copied: Evidence | None = None,
+) -> Grade:
+    """Score 1 minus the similarity; 1 when nothing is near, 0 when a passage was `copied`.
 
     The evidence quotes the longest run of words that the neighbour has too (at most 40). Its
     offsets are those in `candidate_text`, moved by `offset`: its place in the candidate's whole
     text, or negative when it has none there.
     """
+    evidence = () if copied is None else (copied,)
     if neighbour is None or neighbour.similarity <= 0:
-        return Grade(GRADER, VERSION, 1.0)
+        return Grade(GRADER, VERSION, 0.0 if copied else 1.0, evidence)
     start, end = _overlap(candidate_text, neighbour.text)
-    evidence = Evidence(
+    near = Evidence(
         quote=candidate_text[start:end],
-        reason=f"{neighbour.similarity:.0%} alike to {neighbour.id}",
+        reason=f"{neighbour.how or f'{neighbour.similarity:.0%} alike to'} {neighbour.id}",
         start=start + offset if offset >= 0 else None,
         end=end + offset if offset >= 0 else None,
         against=f"{neighbour.id}: {neighbour.text[:EXCERPT]}",
     )
-    return Grade(GRADER, VERSION, 1.0 - neighbour.similarity, (evidence,))
+    return Grade(GRADER, VERSION, 0.0 if copied else 1.0 - neighbour.similarity, (*evidence, near))
 
 
 def _overlap(text: str, other: str) -> tuple[int, int]:

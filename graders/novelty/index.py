@@ -1,23 +1,25 @@
 """Where admitted texts are looked up: the contract of an index, and one that lives in memory."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from graders.novelty.band_index import BandIndex
 from graders.novelty.fingerprint import Fingerprint
 from graders.novelty.shingles import MIN_WORDS, jaccard, normalise, shingles, words
-
-MOST_VERIFIED = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """The text nearest to another, and how alike they are, in [0, 1]."""
+    """The text nearest to another, and how alike they are, in [0, 1].
+
+    `how` says in which respect, where it is not plain likeness of words.
+    """
 
     id: str
     similarity: float
     text: str
+    how: str = ""
 
 
 class NoveltyIndex(Protocol):
@@ -35,10 +37,13 @@ class NoveltyIndex(Protocol):
 
 def closest(text: str, others: Iterable[tuple[str, str]]) -> Neighbour | None:
     """The most similar of the given (id, text), verified; of equals, the first."""
+    near = list(others)
+    if not near:
+        return None
     mine, folded = words(text), normalise(text)
     features = shingles(mine) if len(mine) >= MIN_WORDS else set()
     best: Neighbour | None = None
-    for id_, other in others:
+    for id_, other in near:
         theirs = words(other)
         if normalise(other) == folded:
             alike = 1.0
@@ -55,26 +60,19 @@ class MemoryIndex:
     """A NoveltyIndex without a store: for grading files, for protected texts, for tests."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
-        self._exact: dict[int, str] = {}
-        self._bands: dict[int, list[str]] = {}
+        self._bands = BandIndex()
+        self._ids: dict[str, int] = {}
+        self._texts: list[tuple[str, str]] = []
 
     def nearest(self, text: str, fp: Fingerprint) -> Neighbour | None:
-        """See NoveltyIndex. Verifies the 16 texts that share most bands."""
-        same = self._exact.get(fp.exact)
-        if same is not None:
-            return Neighbour(same, 1.0, self._texts[same])
-        shared: Counter[str] = Counter()
-        for key in fp.bands:
-            shared.update(self._bands.get(key, ()))
-        ranked = [id_ for id_, _ in shared.most_common(MOST_VERIFIED)]
-        return closest(text, ((id_, self._texts[id_]) for id_ in ranked))
+        """See NoveltyIndex. Verifies the 16 texts that share most keys."""
+        (sharing,) = self._bands.sharing(fp.row())
+        return closest(text, (self._texts[number] for number in sharing))
 
     def add(self, id: str, text: str, fp: Fingerprint) -> None:
         """See NoveltyIndex. An id that is there already is left as it is."""
-        if id in self._texts:
+        if id in self._ids:
             return
-        self._texts[id] = text
-        self._exact.setdefault(fp.exact, id)
-        for key in fp.bands:
-            self._bands.setdefault(key, []).append(id)
+        self._ids[id] = len(self._texts)
+        self._texts.append((id, text))
+        self._bands.add(fp.row())

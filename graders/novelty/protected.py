@@ -1,69 +1,185 @@
-"""Texts that must not be repeated: near-duplicates of them, and passages copied out of them."""
+"""Texts that must not be repeated, such as the items of a benchmark: near-duplicates of them,
+passages copied out of them, and texts that say the same in other words.
+"""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from graders.novelty.fingerprint import Fingerprint, fingerprint
-from graders.novelty.index import MemoryIndex, Neighbour
-from graders.novelty.shingles import words
+import numpy as np
+from numpy.typing import NDArray
+
+from graders.config import NoveltyConfig
+from graders.novelty.band_index import BandIndex
+from graders.novelty.embedding import Vectors, embedder_for
+from graders.novelty.fingerprint import Fingerprint, Keys, fingerprints
+from graders.novelty.index import Neighbour, closest
+from graders.novelty.ngrams import ngrams
+from graders.novelty.semantic import SEMANTIC_THRESHOLD, in_other_words
+from graders.novelty.word_hashes import U64, hash_words
 
 GRAM = 6
 MIN_GRAM = 4
 LONG_COPY = 50
+VERBATIM_WORDS = 13
+"""Words in a row that alone make a copy (Brown et al. 2020, appendix C)."""
+_MOST_MEANT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedItem:
+    """One text to protect; `vector` is its embedding, if there is one."""
+
+    id: str
+    text: str
+    vector: Vectors | None = None
 
 
 class ProtectedTexts:
-    """Finds the protected text that a text repeats most.
+    """Finds the protected text that a text repeats most; never changes.
 
-    Similarity is the larger of two: that of near-duplicates, and the share of word sequences
-    (six words; all of a text of four or five) that were copied. That share is of the shorter of
-    both texts, and of 50 sequences at most, so that a long text can't hide a copied passage.
+    Similarity is the largest of four. That of near-duplicates. The share of word sequences (six
+    words; all of a text of four or five) that were copied: of the shorter of both texts, and of
+    50 sequences at most, so that a long text can't hide a copied passage. 1 for
+    `verbatim_words` in a row (0: not counted). And, of texts with an embedding, what their
+    cosine says: see `graders.novelty.semantic`.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._index = MemoryIndex()
-        self._texts: dict[str, str] = {}
-        self._grams: dict[tuple[str, ...], list[str]] = {}
-        self._sizes: dict[str, int] = {}
-        self._lengths: set[int] = set()
-        for number, text in enumerate(texts):
-            self._add(f"protected:{number}", text)
+    def __init__(
+        self,
+        items: Iterable[str | ProtectedItem],
+        *,
+        verbatim_words: int = VERBATIM_WORDS,
+        semantic_threshold: float = SEMANTIC_THRESHOLD,
+    ) -> None:
+        self._items = [
+            ProtectedItem(f"protected:{n}", item) if isinstance(item, str) else item
+            for n, item in enumerate(items)
+        ]
+        self._items = [item for item in self._items if item.text.strip()]
+        self._verbatim, self._threshold = verbatim_words, semantic_threshold
+        texts = [item.text for item in self._items]
+        self._bands = BandIndex()
+        self._bands.add(fingerprints(texts))
+        self._grams = _copied_sequences(texts)
+        self._long = _Sequences(texts, verbatim_words) if verbatim_words else None
+        self._embedded = [n for n, item in enumerate(self._items) if item.vector is not None]
+        self._vectors = _stacked([self._items[n].vector for n in self._embedded])
 
-    def nearest(self, text: str, fp: Fingerprint) -> Neighbour | None:
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether any text can be compared by its meaning."""
+        return bool(self._embedded)
+
+    def nearest(
+        self, text: str, fp: Fingerprint, vector: Vectors | None = None
+    ) -> Neighbour | None:
         """The protected text nearest to this one, or None when nothing at all is shared."""
-        alike = self._index.nearest(text, fp)
-        copied = self._most_copied(text)
-        if copied and (alike is None or copied.similarity > alike.similarity):
-            return copied
-        return alike
+        vectors = None if vector is None else vector.reshape(1, -1)
+        (near,) = self.nearest_of([text], fp.row(), vectors)
+        return near
 
-    def _add(self, id_: str, text: str) -> None:
-        if not text.strip():
+    def nearest_of(
+        self, texts: Sequence[str], keys: Keys, vectors: Vectors | None = None
+    ) -> list[Neighbour | None]:
+        """`nearest` of many texts: their keys, and their embeddings if they have any."""
+        sharing = self._bands.sharing(keys)
+        hashed = hash_words(texts)
+        nearest: list[Neighbour | None] = []
+        for n, text in enumerate(texts):
+            words = hashed.hashes[hashed.offsets[n] : hashed.offsets[n + 1]]
+            found = [closest(text, ((self._items[i].id, self._items[i].text) for i in sharing[n]))]
+            found += self._copied(words)
+            if vectors is not None:
+                found += self._meant(text, vectors[n])
+            some = [each for each in found if each is not None]
+            nearest.append(max(some, key=lambda each: each.similarity, default=None))
+        return nearest
+
+    def _copied(self, words: U64) -> Iterator[Neighbour]:
+        if self._long:
+            for item, _, _ in self._long.shared(words):
+                yield self._neighbour(item, 1.0, f"{self._verbatim} words in a row from")
+        for sequences in self._grams:
+            for item, count, size in sequences.shared(words):
+                share = min(1.0, count / min(size, sequences.sizes[item], LONG_COPY))
+                yield self._neighbour(item, share)
+
+    def _meant(self, text: str, vector: Vectors) -> Iterator[Neighbour]:
+        if not self._embedded:
             return
-        self._texts[id_] = text
-        self._index.add(id_, text, fingerprint(text))
-        folded = words(text)
-        if len(folded) < MIN_GRAM:
+        cosines = self._vectors @ vector
+        for n in np.argsort(-cosines)[:_MOST_MEANT].tolist():
+            item = self._items[self._embedded[n]]
+            yield in_other_words(text, item.id, item.text, float(cosines[n]), self._threshold)
+
+    def _neighbour(self, item: int, similarity: float, how: str = "") -> Neighbour:
+        return Neighbour(self._items[item].id, similarity, self._items[item].text, how)
+
+
+def protect_now(texts: Iterable[str], config: NoveltyConfig) -> ProtectedTexts:
+    """Protect texts that are in no store; embedded only where `config.semantic` is true.
+
+    Raises GraderConfigError when embeddings are demanded and not installed.
+    """
+    items = [ProtectedItem(f"protected:{n}", text) for n, text in enumerate(texts)]
+    embedder = embedder_for(config.semantic) if config.semantic is True and items else None
+    if embedder:
+        vectors = embedder().embed([item.text for item in items])
+        items = [replace(item, vector=vectors[n]) for n, item in enumerate(items)]
+    return ProtectedTexts(
+        items,
+        verbatim_words=config.verbatim_words,
+        semantic_threshold=config.semantic_threshold,
+    )
+
+
+class _Sequences:
+    """All word sequences of one length in some texts, and which text each is from."""
+
+    def __init__(
+        self, texts: Sequence[str], length: int, rows: Sequence[int] | None = None
+    ) -> None:
+        self.length = length
+        chosen = range(len(texts)) if rows is None else rows
+        hashed = hash_words([texts[row] for row in chosen])
+        parts = [
+            np.unique(ngrams(hashed.hashes[hashed.offsets[n] : hashed.offsets[n + 1]], length))
+            for n in range(len(chosen))
+        ]
+        grams = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+        owners = np.repeat(np.array(chosen, np.int64), [len(part) for part in parts])
+        order = np.argsort(grams, kind="stable")
+        self._grams, self._owners = grams[order], owners[order]
+        self.sizes = {row: len(part) for row, part in zip(chosen, parts, strict=True)}
+
+    def shared(self, words: U64) -> Iterator[tuple[int, int, int]]:
+        """(text, sequences that it shares, sequences in all that were asked about)."""
+        asked = np.unique(ngrams(words, self.length))
+        if not len(asked) or not len(self._grams):
             return
-        length = min(GRAM, len(folded))
-        grams = set(_grams(folded, length))
-        self._lengths.add(length)
-        self._sizes[id_] = len(grams)
-        for gram in grams:
-            self._grams.setdefault(gram, []).append(id_)
-
-    def _most_copied(self, text: str) -> Neighbour | None:
-        folded = words(text)
-        best: Neighbour | None = None
-        for length in self._lengths:
-            grams = set(_grams(folded, length))
-            shared = Counter(id_ for gram in grams for id_ in self._grams.get(gram, ()))
-            for id_, count in shared.items():
-                share = min(1.0, count / min(len(grams), self._sizes[id_], LONG_COPY))
-                if best is None or (share, best.id) > (best.similarity, id_):
-                    best = Neighbour(id_, share, self._texts[id_])
-        return best
+        first = np.searchsorted(self._grams, asked)
+        last = np.searchsorted(self._grams, asked, side="right")
+        hit = np.flatnonzero(last > first)
+        if not len(hit):
+            return
+        owners = np.concatenate([self._owners[first[n] : last[n]] for n in hit])
+        for item, count in zip(*np.unique(owners, return_counts=True), strict=True):
+            yield int(item), int(count), len(asked)
 
 
-def _grams(folded: list[str], length: int) -> Iterator[tuple[str, ...]]:
-    return (tuple(folded[n : n + length]) for n in range(len(folded) - length + 1))
+def _copied_sequences(texts: Sequence[str]) -> list[_Sequences]:
+    """Sequences of six words; of shorter texts, all their words."""
+    counts = hash_words(texts).counts if texts else np.zeros(0, np.int64)
+    lengths = np.where(counts >= MIN_GRAM, np.minimum(counts, GRAM), 0)
+    return [
+        _Sequences(texts, int(length), np.flatnonzero(lengths == length).tolist())
+        for length in np.unique(lengths[lengths > 0])
+    ]
+
+
+def _stacked(vectors: Sequence[Vectors | None]) -> NDArray[np.float32]:
+    some = [vector for vector in vectors if vector is not None]
+    return np.stack(some).astype(np.float32) if some else np.zeros((0, 0), np.float32)

@@ -19,25 +19,31 @@ _TOKEN = re.compile(
     "|[-+*/^=<>%\u00d7\u00f7](?=\\s*[\\d(])"  # an operator before a number
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_NUMBER_WORDS = frozenset(
+NUMBER_WORDS = frozenset(
     {"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"}
     | {"thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"}
     | {"twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"}
 )
-_SAME = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2212": "-"})
+_SAME = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u2212": "-"}
+    | dict.fromkeys("\u201c\u201d\u2013\u2014\u2026\u2022\u00a0\u00a3\u20ac\u00b0", " ")
+)
+"""Characters that stand for an ASCII one; punctuation that no word holds becomes a space."""
+
+
+def plain(text: str) -> str:
+    """The text with typographic quotes, dashes and minus signs written in ASCII."""
+    return text.translate(_SAME)
 
 
 def words_with_offsets(text: str) -> list[tuple[str, int, int]]:
     """The words, numbers and operators of a text, folded, with their offsets in it."""
-    return [
-        (_fold(match[0]), match.start(), match.end())
-        for match in _TOKEN.finditer(text.translate(_SAME))
-    ]
+    return [(_fold(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(plain(text))]
 
 
 def words(text: str) -> list[str]:
     """The words, numbers and operators of a text, folded."""
-    return [_fold(word) for word in _TOKEN.findall(text.translate(_SAME))]
+    return [_fold(word) for word in _TOKEN.findall(plain(text))]
 
 
 def normalise(text: str) -> str:
@@ -52,7 +58,7 @@ def shingles(folded: Iterable[str]) -> set[str]:
     """
     sequence = list(folded)
     pairs = {f"{a} {b}" for a, b in pairwise(sequence)}
-    numbers = Counter(word for word in sequence if _is_number(word))
+    numbers = Counter(word for word in sequence if is_number(word))
     pairs.update(
         f"#{number}#{copy}"
         for number, count in numbers.items()
@@ -76,8 +82,8 @@ def jaccard(a: set[str], b: set[str]) -> float:
     return shared / union if union else 1.0
 
 
-def _is_number(word: str) -> bool:
-    return word[0].isdigit() or word in _NUMBER_WORDS
+def is_number(word: str) -> bool:
+    return word[0].isdigit() or word in NUMBER_WORDS
 
 
 def _fold(word: str) -> str:

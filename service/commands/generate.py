@@ -49,6 +49,16 @@ def generate(
     threshold: Annotated[
         list[str] | None, typer.Option(help="Least score that passes, as consistency=0.9.")
     ] = None,
+    max_error_rate: Annotated[
+        float | None,
+        typer.Option(help="Largest share wrong among what passes, as 0.05; needs a calibration."),
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="How sure that must be; 0.95 if not given.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="The calibration of this recipe, over the configured one.")
+    ] = None,
     protect: Annotated[
         list[Path] | None, typer.Option(help="Texts that must not be repeated (.txt, .jsonl).")
     ] = None,
@@ -95,6 +105,9 @@ def generate(
                 db=db,
                 config=config,
                 resume=resume,
+                max_error_rate=max_error_rate,
+                confidence=confidence,
+                calibration=calibration,
             )
         )
 

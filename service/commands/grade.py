@@ -59,7 +59,8 @@ def grade(
         from service.orders import read_thresholds
         from service.schemas import may_ask_model
         from service.settings import settings_for
-        from service.sources import InputError, known_recipes, read_texts
+        from service.sources import InputError, read_texts
+        from workers.recipes import known_recipes
 
         if no_model and model:
             raise InputError("--model and --no-model exclude each other; keep one")
@@ -79,8 +80,8 @@ async def _grade(
     settings: "Settings", model: str | None, options: Json, rows: str, out: str
 ) -> None:
     from graders.row_grader import RowGrader
-    from service.engines import EnginePool
     from service.schemas import model_name
+    from workers.engines.pool import EnginePool
     from workers.export import open_export
     from workers.producer import engine_complete
 
@@ -90,7 +91,9 @@ async def _grade(
         with open_export(out) as export:
             if model is not None:
                 complete = engine_complete(await engines.get(model_name(model, settings)))
-            grader = RowGrader(settings.graders, complete, **options)
+            for asked in settings.graders.models_of(options["graders"] or ()):
+                await engines.get(engines.checked(asked))
+            grader = RowGrader(settings.graders, complete, models=engines.model, **options)
             try:
                 await _write_graded(grader, _checked(grader, rows), export)
             finally:

@@ -18,8 +18,9 @@ from service.errors import NotAcceptableError
 from service.runner import BatchRunner
 from service.schemas import BatchBody, to_spec
 from service.streams import Fetch, follow, read, states
-from service.views import batch_object, reject_line, sample_line
+from service.views import batch_object
 from workers.export import encode_row, write_rows
+from workers.ledger_lines import reject_line, sample_line
 from workers.types import LedgerRow
 
 NDJSON = "application/x-ndjson"

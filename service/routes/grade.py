@@ -29,6 +29,7 @@ async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
     grader = RowGrader(
         runner.settings.graders,
         await _complete(body, runner),
+        models=runner.engines.model,
         graders=body.graders,
         thresholds=body.gate.thresholds,
         recipes=runner.recipes,

@@ -30,7 +30,7 @@ async def readyz(runner: Runner) -> dict[str, Any]:
     name = runner.settings.model_name
     try:
         async with asyncio.timeout(LOAD_SECONDS):
-            await runner.engines.get(name)
+            await runner.backend.ready(name)
     except TimeoutError:
         raise EngineUnavailableError(f"{name} is still being loaded") from None
     return {"status": "ready", "model": name}

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from graders.registry import grader_names
+from graders.novelty.minilm import missing
+from graders.registry import NOVELTY, grader_names
 from service.deps import Runner
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -21,7 +22,7 @@ async def models(runner: Runner) -> dict[str, Any]:
             "engine": config.kind,
             "checkpoint": config.model,
             "default": name == default,
-            "loaded": runner.engines.loaded(name),
+            "loaded": runner.backend.loaded(name),
         }
         for name, config in runner.settings.models.items()
     )
@@ -47,8 +48,15 @@ async def graders(runner: Runner) -> dict[str, Any]:
     """The graders that there are, with their options as configured here."""
     options = runner.settings.graders.model_dump()
     plugins = options.pop("plugins")
+    lack = missing() if runner.settings.graders.novelty.semantic == "auto" else None
+    note = {"note": f"rephrased texts are not found: {lack}"} if lack else {}
     return _page(
-        {"id": name, "object": "grader", "options": options.get(name) or plugins.get(name, {})}
+        {
+            "id": name,
+            "object": "grader",
+            "options": options.get(name) or plugins.get(name, {}),
+            **(note if name == NOVELTY else {}),
+        }
         for name in grader_names()
     )
 

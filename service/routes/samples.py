@@ -11,8 +11,8 @@ from service.routes.batches import NDJSON
 from service.runner import BatchRunner
 from service.schemas import SYNCHRONOUS_COUNT, BatchBody, to_spec
 from service.streams import follow
-from service.views import sample_line
 from workers.export import encode_row
+from workers.ledger_lines import sample_line
 
 router = APIRouter(prefix="/v1", tags=["samples"])
 

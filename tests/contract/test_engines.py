@@ -1,31 +1,96 @@
-"""What every engine promises, asked of the scripted one and of the transformers one."""
+"""What every engine promises, asked of each: scripted, transformers, openai and vllm."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import pytest_asyncio
 
-from workers.engines.base import Engine, GenerationRequest
-from workers.engines.config import ScriptedConfig, TransformersConfig
+from benchmarks.endpoint import serving
+from workers.engines.base import Engine, Generation, GenerationRequest
+from workers.engines.config import (
+    EngineConfig,
+    OpenAIConfig,
+    ScriptedConfig,
+    TransformersConfig,
+    VllmConfig,
+)
 from workers.engines.registry import build_engine
-from workers.errors import EngineUnavailableError, PromptTooLongError
+from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROMPT = "Tell me about Saturn.\n\nName: Saturn\nMoons: 146\nKind: planet\nColour: yellow"
 
 
-@pytest.fixture(params=["scripted", "transformers"])
-def unstarted(request: pytest.FixtureRequest) -> Engine:
-    if request.param == "scripted":
-        return build_engine(ScriptedConfig(latency_s=0.01, context=256))
+CONTEXT = 256
+VLLM = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(3600),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+Build = Callable[[], Engine]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endpoint() -> AsyncIterator[str]:
+    """A local OpenAI-compatible endpoint over the scripted engine."""
+    scripted = build_engine(ScriptedConfig(latency_s=0.01, context=CONTEXT))
+    await scripted.start()
+    async with serving(scripted) as url:
+        yield url
+    await scripted.aclose()
+
+
+def scripted(request: pytest.FixtureRequest) -> EngineConfig:
+    return ScriptedConfig(latency_s=0.01, context=CONTEXT)
+
+
+def transformers(request: pytest.FixtureRequest) -> EngineConfig:
     path = request.getfixturevalue("checkpoint")
-    return build_engine(TransformersConfig(model=str(path), device="cpu", max_batch=16))
+    return TransformersConfig(model=str(path), device="cpu", max_batch=16)
 
 
-@pytest.fixture
-async def engine(unstarted: Engine) -> AsyncIterator[Engine]:
-    await unstarted.start()
-    yield unstarted
-    await unstarted.aclose()
+def openai(request: pytest.FixtureRequest) -> EngineConfig:
+    url = request.getfixturevalue("endpoint")
+    return OpenAIConfig(base_url=url, model="scripted", concurrency=16)
+
+
+def openai_of_vllm(request: pytest.FixtureRequest) -> EngineConfig:
+    url = request.getfixturevalue("vllm_server")
+    return OpenAIConfig(base_url=url, model="winnow-tiny", concurrency=16)
+
+
+def vllm(request: pytest.FixtureRequest) -> EngineConfig:
+    arguments = request.getfixturevalue("vllm_arguments")
+    return VllmConfig(max_batch=16, engine_args=arguments)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        scripted,
+        transformers,
+        openai,
+        pytest.param(openai_of_vllm, marks=VLLM),
+        pytest.param(vllm, marks=VLLM),
+    ],
+    ids=lambda config: config.__name__,
+)
+def build(request: pytest.FixtureRequest) -> Build:
+    """Builds an engine with a context of 256 tokens."""
+    config = request.param(request)
+    return lambda: build_engine(config)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(build: Build) -> AsyncIterator[Engine]:
+    """Started once for all tests: some take a minute to start."""
+    engine = build()
+    await engine.start()
+    yield engine
+    await engine.aclose()
 
 
 def ask(seed: int = 1, prompt: str = PROMPT, **options: object) -> GenerationRequest:
@@ -114,11 +179,19 @@ async def test_cancelling_leaves_the_engine_fit_to_serve(engine: Engine) -> None
     assert (await asyncio.wait_for(engine.generate(ask()), 20)).text
 
 
-async def test_an_engine_that_is_not_running_says_so(unstarted: Engine) -> None:
+async def test_outside_of_start_and_close_it_says_so_and_closing_fails_what_is_in_flight(
+    build: Build,
+) -> None:
+    engine = build()
     with pytest.raises(EngineUnavailableError, match="start"):
-        await unstarted.generate(ask())
-    await unstarted.start()
-    await unstarted.aclose()
-    await unstarted.aclose()
+        await engine.generate(ask())
+    await engine.start()
+    requests = [ask(i, max_tokens=200) for i in range(2 * engine.concurrency)]
+    tasks = [asyncio.create_task(engine.generate(request)) for request in requests]
+    await asyncio.sleep(0)
+    await engine.aclose()
+    await engine.aclose()
+    done = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+    assert all(isinstance(reply, Generation | EngineError) for reply in done)
     with pytest.raises(EngineUnavailableError, match="start"):
-        await unstarted.generate(ask())
+        await engine.generate(ask())

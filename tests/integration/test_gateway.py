@@ -113,7 +113,7 @@ async def test_what_there_is_can_be_asked_for(gateway: httpx.AsyncClient) -> Non
         for kind in ("models", "recipes", "graders")
     }
     assert names["models"] == ["fake"]
-    assert {"essay", "problem_set", "dialogue"} == set(names["recipes"])
+    assert {"essay", "problem_set", "dialogue", "answer"} == set(names["recipes"])
     assert {"form", "answers", "consistency", "novelty"} <= set(names["graders"])
     for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
         assert (await gateway.get(path)).status_code == 200, path

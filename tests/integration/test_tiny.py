@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM
 
-from graders.judge import FACTS_PROMPT, SOLVE_PROMPT
+from graders.prompts import FACTS_PROMPT, SOLVE_PROMPT
 from graders.types import Source
 from workers.engines.base import Generation, GenerationRequest
 from workers.engines.config import TransformersConfig
@@ -43,7 +43,7 @@ def test_it_is_small_and_ordinary() -> None:
     assert sum(path.stat().st_size for path in Path(MODEL_DIR).iterdir()) <= 16 * 2**20
 
 
-@pytest.mark.parametrize("recipe", sorted(SHIPPED))
+@pytest.mark.parametrize("recipe", ["dialogue", "essay", "problem_set"])
 async def test_it_writes_a_recipe_in_its_shape(recipe: str) -> None:
     made = SHIPPED[recipe]
     requests = [

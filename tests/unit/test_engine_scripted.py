@@ -2,7 +2,7 @@
 
 import pytest
 
-from graders import judge
+from graders import prompts
 from graders.types import Source
 from workers.engines.base import GenerationRequest
 from workers.engines.config import ScriptedConfig
@@ -42,9 +42,9 @@ async def test_its_judge_tells_right_solutions_from_wrong(wrong_rate: float, hol
     for seed in range(100):
         parsed = recipe.parse(await reply(recipe.prompt(SOURCE), seed, wrong_rate=wrong_rate))
         solution = f"{parsed.body}\nAnswer: {parsed.answer}"
-        prompt = judge.SOLUTION_PROMPT.format(problem=parsed.question, solution=solution)
-        assert judge.read_opinion(await reply(prompt)).holds is holds
-        solved = await reply(judge.SOLVE_PROMPT.format(problem=parsed.question))
+        prompt = prompts.SOLUTION_PROMPT.format(problem=parsed.question, solution=solution)
+        assert prompts.read_opinion(await reply(prompt)).holds is holds
+        solved = await reply(prompts.SOLVE_PROMPT.format(problem=parsed.question))
         assert solved.endswith(f"Answer: {parsed.answer}") is holds
 
 
@@ -58,7 +58,7 @@ async def test_its_judge_tells_right_solutions_from_wrong(wrong_rate: float, hol
     ],
 )
 async def test_its_judge_holds_a_claim_against_the_source(claim: str, holds: bool) -> None:
-    opinion = judge.read_opinion(await reply(judge.CLAIM_PROMPT.format(source=SHEET, claim=claim)))
+    opinion = prompts.read_opinion(await reply(prompts.CLAIM_PROMPT.format(source=SHEET, claim=claim)))
     assert opinion.holds is holds
     assert opinion.quote in SHEET
 

@@ -8,11 +8,13 @@ import pytest
 
 from graders.answers import AnswersGrader
 from graders.arithmetic import find_equations
-from graders.base import Completion
-from graders.config import AnswersConfig
-from graders.equivalence import answer_in, same_answer
+from graders.base import Completion, Model
+from graders.config import AnswersConfig, GradersConfig
+from graders.equivalence import same_answer
+from graders.errors import GraderConfigError
+from graders.final_answer import answer_in
+from graders.registry import build_graders
 from graders.types import Candidate, Grade
-from graders.working import check_working
 
 QUESTION = "Ann has 24 pears and 3 plums. She buys 18 pears. How many pears has she?"
 
@@ -54,6 +56,24 @@ QUESTION = "Ann has 24 pears and 3 plums. She buys 18 pears. How many pears has 
         ("9^9^9 = 3 and 9**99999 = 1", []),
         ("__import__('os') = 3", []),
         ("(" * 50 + "1 + 1 = 3", [False]),
+        ("They had 4 hours for a total of 3*4 = 12 miles", [True]),
+        ("18 / 3 = 6 packages of 3", [True]),
+        ("8 quarters = 8 * 25 cents = 200 cents", [True, True]),
+        ("8 guns + Nick's 10 guns + Ann's 5 guns = 23 guns", []),
+        ("Then 2(8) = 16 and 2(8) + 1 = 18", [True, False]),
+        ("7.5 / 1/2 = 15", [True]),
+        ("4 / 3 = 1 and 1/3", [True]),
+        (r"\sqrt{25} = 5 and \frac{10\sqrt{2}}{2} = 5\sqrt{2}", []),
+        (r"3\frac{4}{5} = 3 + \frac{4}{5}", [True]),
+        (r"\frac{-\frac{1}{2}}{-\frac{1}{4}} = 2", [True]),
+        ("9/14*84=54.00000000000001", [True]),
+        ("2.5 / 3 = 0.8333 and 18 * 0.8333 = 15", [True, True]),
+        ("18 * 0.8333 = 15", [False]),
+        ("20 / 7 = 2.85", [True]),
+        ("4 * 25 cents = $1", [True]),
+        ("4 * 25 cents = $2", [False]),
+        ("0.02 Mb/s / 60 / 60 = 0.001", [False]),
+        ("3A + 30 = 45", [True]),
     ],
 )
 def test_every_equation_is_found_and_recomputed(text: str, holds: list[bool]) -> None:
@@ -80,6 +100,29 @@ def test_every_equation_is_found_and_recomputed(text: str, holds: list[bool]) ->
         ("0.333", "1/3", False),
         ("2", "9^9^9^9", False),
         ("blue", "Blue", True),
+        ("12", "twelve", True),
+        ("76", "seventy six apples", True),
+        ("1200", "A: $1,200.00", True),
+        ("1200", "#### 1200", True),
+        ("20", "A: 10*2 = $<<10*2=20>>20", True),
+        ("142", "110+32=142", True),
+        ("36", "36 more signatures to reach their goal of 100 signatures.", True),
+        ("4", "4 hours and 30 minutes", False),
+        ("3", "3 or 4", False),
+        ("28%", "28 pct", True),
+        ("1000", "1 000", True),
+        ("32349", "32,\\! 349", True),
+        ("1/3", "0.3333333333333333", True),
+        ("x^2+1", "1+x^2", True),
+        ("x != 5", "x \\neq 5", True),
+        ("(3, 5)", "(3,5)", True),
+        ("(0,9)", "[0,9)", False),
+        ("6,8", "6 \\text{ and } 8", True),
+        ("B", "(B).", True),
+        ("B", "most likely B, a goat", True),
+        ("A", "A, B or C", False),
+        ("yes", "Yes, they could.", True),
+        ("yes", "No.", False),
     ],
 )
 def test_answers_are_equal_however_they_are_written(gold: str, given: str, same: bool) -> None:
@@ -99,6 +142,12 @@ def test_math_verify_serves_outside_the_main_thread() -> None:
         ("thus \\boxed{3}", "3"),
         ("It is 5, then 6.", "6"),
         ("No idea.", None),
+        ("A: 1200", "1200"),
+        ("Therefore, the answer (arabic numerals) is: \n\n19,766", "19,766"),
+        ("The answer is 9. The answer (in words) is nine.", "nine"),
+        ("\\boxed{2} and \\boxed{3}", "2, 3"),
+        ("\\boxed{200} so far. Final answer: 455. I hope it is correct.", "455"),
+        ("#### 9\nThe answer is: 9<|im_start|>user: and 5?", "9"),
     ],
 )
 def test_the_final_answer_of_a_reply_is_found(reply: str, answer: str | None) -> None:
@@ -202,21 +251,76 @@ class Solver:
 @pytest.mark.parametrize(
     ("answers", "score"),
     [
-        (("42", "42 pears", "7"), 1.0),
-        (("41", "42", "41"), 0.75),
-        (("42", None, "42"), 1.0),
-        (("42", None, None), None),
+        (("42", "42 pears", "$42.00"), 1.0),
+        (("42", "42 pears", "7"), 2 / 3),
+        (("41", "7", "41"), 0.0),
+        (("42", None, "42"), None),
     ],
 )
-async def test_independent_solutions_must_agree(
+async def test_the_share_of_independent_solutions_that_agree_is_the_score(
     answers: tuple[str | None, ...], score: float | None
 ) -> None:
     solver = Solver(*answers)
-    grader = AnswersGrader(AnswersConfig(agree=2, resolution_temperature=0.5), solver)
+    grader = AnswersGrader(AnswersConfig(resolution_temperature=0.5), solver)
     result = (await grader.grade([candidate("24 + 18 = 42", "42")]))[0]
-    assert result.score is None if score is None else result.score == pytest.approx(score, abs=0.1)
+    assert result.score == (None if score is None else pytest.approx(score))
+    assert (result.ungraded is None) is (score is not None)
     assert sorted(t for t, _ in solver.asked) == [0.0, 0.5, 0.5]
     assert len({seed for _, seed in solver.asked}) == 3
+
+
+async def test_a_second_model_counts_as_much_as_the_first() -> None:
+    first, second = Solver("42", "42", "42"), Solver("42", "7", "7")
+    grader = AnswersGrader(AnswersConfig(), first, second)
+    result = (await grader.grade([candidate("24 + 18 = 42", "42")]))[0]
+    assert result.score == pytest.approx((1 + 1 / 3) / 2)
+    assert "4 of 6 independent solutions agree" in [e.reason for e in result.evidence]
+    assert len(first.asked) == len(second.asked) == 3
+
+
+async def test_fewer_answers_are_enough_when_the_configuration_says_so() -> None:
+    grader = AnswersGrader(AnswersConfig(answers_needed=2), Solver("42", None, "42"))
+    assert (await grader.grade([candidate("24 + 18 = 42", "42")]))[0].score == 1.0
+
+
+def test_a_second_model_is_looked_up_by_its_configured_name() -> None:
+    config = GradersConfig.model_validate({"answers": {"second_model": "big"}})
+    solver = Solver("42", "42", "42")
+    (grader,) = build_graders(config, ["answers"], None, {"big": Model("big", solver)}.__getitem__)
+    assert isinstance(grader, AnswersGrader) and grader.solvers == [solver]
+    assert config.models_of(["answers", "form"]) == ("big",)
+    with pytest.raises(GraderConfigError, match=r"answers\.second_model names 'big'"):
+        build_graders(config, ["answers"])
+
+
+async def test_with_gold_a_wrong_step_is_told_but_fails_the_text_only_when_strict() -> None:
+    made = candidate("24 + 18 = 41", "42", gold="42")
+    for strict, score in ((False, 1.0), (True, 0.0)):
+        result = (await AnswersGrader(AnswersConfig(strict_steps=strict)).grade([made]))[0]
+        assert result.score == score
+        assert any(not e.supports and "comes to 42" in e.reason for e in result.evidence)
+
+
+async def test_only_a_recipes_working_is_traced_number_by_number() -> None:
+    body = "She has 24 + 18 = 42 pears. That is 42 + 100 = 142 in 10 days. Answer: 142"
+    untraced = AnswersGrader(AnswersConfig(trace_operands=False))
+    free = Candidate("b", 0, "", body, body, question=QUESTION)
+    by_recipe = candidate(body, "142")
+    assert (await grade(free)).score == 1.0
+    assert (await grade(by_recipe)).score == 0.0
+    assert (await untraced.grade([by_recipe]))[0].score == 1.0
+
+
+async def test_half_a_person_answers_no_count() -> None:
+    question = "A hall of 21 students is split into 2 groups. How many students are in each group?"
+    text = "21 / 2 = 10.5 students. Answer: 10.5"
+    result = await grade(Candidate("b", 0, "", text, text, question=question))
+    assert result.score == 0.0 and "must be whole" in result.evidence[0].reason
+
+
+async def test_a_text_too_long_to_check_is_left_ungraded() -> None:
+    result = await grade(candidate("24 + 18 = 42. " * 2000, "42"))
+    assert result.score is None and "too long to check" in str(result.ungraded)
 
 
 async def test_no_tokens_are_spent_on_a_working_that_already_failed() -> None:
@@ -230,21 +334,3 @@ def test_hostile_text_is_read_in_bounded_time() -> None:
     started = time.perf_counter()
     find_equations("1 + " * 2000 + "= 3 " + "(" * 2000 + "<<" * 500)
     assert time.perf_counter() - started < 5
-
-
-@pytest.mark.parametrize(
-    ("question", "sound"),
-    [
-        ("One pen is $3 dearer than one pen. One pen costs $4. What do both cost?", False),
-        ("Ann has 4 pens. Ann has 3 more pens than Ann. How many pens does Ann have?", False),
-        ("Ann has 4 pens and gets 3. How many pens do Ann and Ann have in total?", False),
-        ("Each pen costs 3 times as much as each pen. A pen costs $4. What is it?", False),
-        ("Ann has 4 pens. Bob has 3 more pens than Ann. How many pens does Bob have?", True),
-        ("Each pen costs 3 times as much as each cap. A cap is $4. What is a pen?", True),
-        ("For one pen, Ann pays $3 more than for one cap. A cap is $4. And a pen?", True),
-        ("Ann has 4 pens, 3 fewer than Ann had. How many pens did Ann have?", True),
-    ],
-)
-def test_a_problem_may_not_set_a_thing_against_itself(question: str, sound: bool) -> None:
-    faults = check_working(question, "4 + 3 = 7", "7")
-    assert any("against itself" in fault.reason for fault in faults) != sound

@@ -6,7 +6,7 @@ import pytest
 
 from graders.base import Completion
 from graders.config import ConsistencyConfig
-from graders.consistency import ConsistencyGrader
+from graders.consistency import NO_CLAIM, ConsistencyGrader
 from graders.types import Candidate, Grade, Source
 
 SHEET = (
@@ -19,6 +19,8 @@ PROSE = (
     "is 2,850 kilometres long. The first bridge was opened on 1856-03-27. Forty ships use it."
 )
 
+RULES = ConsistencyConfig(model=None)
+
 
 def candidate(text: str, source: str | None = SHEET, body: str | None = None) -> Candidate:
     given = None if source is None else Source("s", source)
@@ -26,7 +28,7 @@ def candidate(text: str, source: str | None = SHEET, body: str | None = None) ->
 
 
 async def grade(text: str, source: str | None = SHEET) -> Grade:
-    return (await ConsistencyGrader().grade([candidate(text, source)]))[0]
+    return (await ConsistencyGrader(RULES).grade([candidate(text, source)]))[0]
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,14 @@ async def test_evidence_names_the_line_of_the_source_by_its_offsets() -> None:
     assert SHEET[evidence.source_start : evidence.source_end] == evidence.against
 
 
-async def test_the_score_is_the_share_of_supported_claims() -> None:
-    result = await grade("Its symbol is He. Its symbol is Fe.")
-    assert result.score == 0.5
+async def test_any_objection_of_the_rules_puts_the_score_below_one_half() -> None:
+    result = await grade("Its symbol is He. Its symbol is Fe. Its atomic number is 2. It is He.")
+    assert result.score == 0.5 * 3 / 4
 
 
 async def test_offsets_count_from_the_start_of_the_whole_text() -> None:
     text = "Thesis: Helium is light.\nEssay: It was found in 1777."
-    grader = ConsistencyGrader()
+    grader = ConsistencyGrader(RULES)
     result = (await grader.grade([candidate(text, body=text[8:])]))[0]
     wrong = result.evidence[0]
     assert wrong.start is not None
@@ -123,7 +125,7 @@ async def test_numbers_that_the_text_computes_soundly_are_supported() -> None:
 
 async def test_a_question_about_something_else_counts_against_the_text() -> None:
     text = "Student: What is the symbol of Neon?\nTutor: Its symbol is He."
-    assert (await grade(text)).score == 0.5
+    assert (await grade(text)).score == 0.25
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ async def test_a_pronoun_must_be_one_that_the_source_uses(
 
 async def test_without_source_or_claim_there_is_no_score() -> None:
     assert (await grade("Iron rusts.", None)).score is None
-    assert (await grade("Good question.")).ungraded == "no checkable claim"
+    assert (await grade("Good question.")).ungraded == NO_CLAIM
 
 
 class Oracle:
@@ -165,19 +167,19 @@ class Oracle:
 
 async def test_the_model_is_asked_once_and_only_about_claims_that_still_stand() -> None:
     oracle = Oracle(doubt="poison")
-    grader = ConsistencyGrader(ConsistencyConfig(), oracle)
+    grader = ConsistencyGrader(RULES, oracle)
     note = "Helium is a gas that was found in 1868. Its symbol is He."
     texts = ["It is a poison. It is a gas.", "It was found in 1777."]
     grades = await grader.grade([candidate(text, note) for text in texts])
     assert [len(prompts) for prompts in oracle.calls] == [2]
-    assert [grade.score for grade in grades] == [0.5, 0.0]
+    assert [grade.score for grade in grades] == [0.25, 0.0]
     doubted = grades[0].evidence[0]
     assert (doubted.quote, doubted.against) == ("It is a poison.", "Its symbol is He.")
     assert doubted.source_start == note.index("Its symbol")
 
 
 async def test_a_model_that_gives_no_verdict_leaves_the_text_ungraded() -> None:
-    grader = ConsistencyGrader(ConsistencyConfig(), Oracle(reply="perhaps"))
+    grader = ConsistencyGrader(RULES, Oracle(reply="perhaps"))
     result = (await grader.grade([candidate("It is a gas.")]))[0]
     assert result.score is None
     assert "no opinion" in (result.ungraded or "")
@@ -185,5 +187,6 @@ async def test_a_model_that_gives_no_verdict_leaves_the_text_ungraded() -> None:
 
 async def test_with_judge_off_the_model_is_not_asked() -> None:
     oracle = Oracle()
-    await ConsistencyGrader(ConsistencyConfig(judge=False), oracle).grade([candidate("A gas.")])
+    grader = ConsistencyGrader(ConsistencyConfig(model=None, judge=False), oracle)
+    await grader.grade([candidate("A gas.")])
     assert oracle.calls == []

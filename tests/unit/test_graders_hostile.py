@@ -10,8 +10,10 @@ from graders.answers import AnswersGrader
 from graders.arithmetic import find_equations
 from graders.claims import split_sentences
 from graders.consistency import ConsistencyGrader
-from graders.equivalence import answer_in, same_answer
+from graders.equivalence import same_answer
+from graders.final_answer import answer_in
 from graders.grounding import MAX_CHARS, check_claim, index_source
+from graders.problem_validity import find_flaws
 from graders.quantities import find_quantities
 from graders.types import Candidate, Source
 from graders.working import check_working
@@ -33,6 +35,11 @@ SECONDS = 4.0
         lambda: check_working(LETTERS, "1 + 1 = 2", "2"),
         lambda: answer_in("#" * 20_000 + "\n" * 20_000),
         lambda: same_answer("5", r"\binom{9999999}{4999999}"),
+        lambda: same_answer("5", r"\frac{" * 30 + "1" + "}{2}" * 30),
+        lambda: check_working("How many are 5?", "7" * 20_000, "2"),
+        lambda: check_working("How many are 5?", "12 * 3 = 37 and " * 1200, "2", traced=False),
+        lambda: find_flaws("Ann has 5 more pens than Ann has 5 more " * 500),
+        lambda: answer_in("\\boxed{" * 2500 + "<<" * 2000 + "answer is " * 500),
     ],
 )
 def test_hostile_text_is_judged_in_moments(judge: Callable[[], object]) -> None:

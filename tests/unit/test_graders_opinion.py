@@ -125,7 +125,7 @@ async def grade(text: str, replies: dict[str, str]) -> Grade:
 async def test_a_claim_that_the_rules_let_pass_falls_to_what_the_model_reads_in_it() -> None:
     text = "The Danube is a river. Its length is that of the Black Sea."
     graded = await grade(text, {"is a river": "Kind: river", "that of": "Length: the Black Sea"})
-    assert graded.score == 0.5
+    assert graded.score == 0.25
     [evidence] = [item for item in graded.evidence if not item.supports]
     assert evidence.against == "Length: 2850 km"
     assert SHEET[evidence.source_start : evidence.source_end] == evidence.against

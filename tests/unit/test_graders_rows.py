@@ -101,7 +101,13 @@ async def test_results_come_in_order_with_the_documented_shape() -> None:
     assert results[1]["reasons"] == ["form: the text is empty"]
     assert [g["grader"] for g in results[1]["grades"]] == ["form"]
     first = results[0]["grades"][0]
-    assert first == {"grader": "form", "score": 1.0, "passed": True, "evidence": []}
+    assert first == {
+        "grader": "form",
+        "version": "1",
+        "score": 1.0,
+        "passed": True,
+        "evidence": [],
+    }
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 50])

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from graders.types import Source
-from service.assembly import run_stored
-from service.engines import EnginePool
+from service.assembly import open_backend, run_stored
 from service.settings import Settings, load_settings
+from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, SpecError
 from workers.recipes import SHIPPED
 from workers.store import SqlStore
@@ -41,10 +41,10 @@ async def test_a_batch_runs_to_its_end_and_running_it_again_loads_nothing(
 ) -> None:
     batch_id = stored(store)
     for first in (True, False):
-        engines = EnginePool(settings.models)
-        await run_stored(batch_id, store, engines, settings, recipes=SHIPPED)
-        assert engines.loaded("fake") is first
-        await engines.aclose()
+        backend = open_backend(settings, EnginePool(settings.models))
+        await run_stored(batch_id, store, backend, settings, recipes=SHIPPED)
+        assert backend.loaded("fake") is first
+        await backend.aclose()
         record = store.get_batch(batch_id)
         assert record.status is Status.COMPLETED and record.progress.accepted == 2
 
@@ -54,16 +54,17 @@ async def test_a_process_that_may_not_run_a_batch_loads_no_model(
 ) -> None:
     batch_id = stored(store)
     store.claim(batch_id, "another process", seconds=600)
-    engines = EnginePool(settings.models)
+    backend = open_backend(settings, EnginePool(settings.models))
     with pytest.raises(BatchBusyError):
-        await run_stored(batch_id, store, engines, settings, recipes=SHIPPED)
-    assert not engines.loaded("fake")
+        await run_stored(batch_id, store, backend, settings, recipes=SHIPPED)
+    assert not backend.loaded("fake")
 
 
 async def test_a_batch_whose_model_is_not_configured_is_released_for_who_has_it(
     store: SqlStore, settings: Settings
 ) -> None:
     batch_id = stored(store, model="gone")
+    backend = open_backend(settings, EnginePool(settings.models))
     with pytest.raises(SpecError, match="gone, which is not configured here"):
-        await run_stored(batch_id, store, EnginePool(settings.models), settings, recipes=SHIPPED)
+        await run_stored(batch_id, store, backend, settings, recipes=SHIPPED)
     store.claim(batch_id, "another process")

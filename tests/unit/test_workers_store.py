@@ -358,8 +358,7 @@ def test_an_index_of_another_fingerprint_is_built_anew(
 ) -> None:
     admit(store, batch_id, produced(0))
     with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as raw:
-        raw.execute("DELETE FROM novelty_bands")
-        raw.execute("UPDATE novelty_texts SET exact = 0")
+        raw.execute("DELETE FROM novelty_sketches")
         raw.execute("UPDATE schema_version SET novelty_index = 'older'")
         raw.commit()
     with contextlib.closing(SqlStore(url)) as reopened:

@@ -1,8 +1,8 @@
 """What an engine's configuration may say: one model per kind, told apart by `kind`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 TINY_MODEL = "winnow-tiny"
 """The name of the model that ships with the package."""
@@ -49,5 +49,50 @@ class ScriptedConfig(_Config):
     concurrency: int = Field(default=64, ge=1)
 
 
-EngineConfig = Annotated[TransformersConfig | ScriptedConfig, Field(discriminator="kind")]
+class OpenAIConfig(_Config):
+    """An endpoint that speaks OpenAI's chat completions; `base_url` usually ends in /v1.
+
+    `api_key_env` names the environment variable that holds the key. `concurrency` is the most
+    requests out at once; the endpoint's 429s and time-outs lower it for a while. A try may take
+    `timeout_s`; `backoff_s` is the longest pause before the second, and doubles. `context` counts
+    tokens, where the endpoint does not tell. `extra_body` goes into every request as it is.
+    """
+
+    kind: Literal["openai"] = "openai"
+    base_url: str = Field(pattern=r"^https?://[^\s@]+$")
+    model: str = Field(min_length=1)
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    concurrency: int = Field(default=64, ge=1, le=4096)
+    timeout_s: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=6, ge=0, le=100)
+    backoff_s: float = Field(default=0.5, gt=0)
+    context: int | None = Field(default=None, ge=1)
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class VllmConfig(_Config):
+    """vLLM in this process. `model` is `winnow-tiny`, a checkpoint directory, or a Hub name.
+
+    At most `max_batch` requests run at once (vLLM's max_num_seqs). `engine_args` are passed to
+    vLLM by name (tensor_parallel_size, pipeline_parallel_size, quantization, dtype, …); names
+    that the installed vLLM does not know are refused when the engine starts.
+    """
+
+    kind: Literal["vllm"] = "vllm"
+    model: str = Field(default=TINY_MODEL, min_length=1)
+    max_batch: int = Field(default=256, ge=1, le=65536)
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("engine_args")
+    @classmethod
+    def _one_place_each(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for theirs, ours in (("model", "model"), ("max_num_seqs", "max_batch")):
+            if theirs in given:
+                raise ValueError(f"{theirs} is set by {ours}, beside engine_args")
+        return given
+
+
+EngineConfig = Annotated[
+    TransformersConfig | ScriptedConfig | OpenAIConfig | VllmConfig, Field(discriminator="kind")
+]
 """Any engine's configuration; a new kind joins this union and the table in registry.py."""

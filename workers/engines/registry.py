@@ -5,19 +5,21 @@ from pathlib import Path
 from typing import Final
 
 from workers.engines.base import Engine
-from workers.engines.config import TINY_MODEL, ScriptedConfig, TransformersConfig
+from workers.engines.config import TINY_MODEL, EngineConfig
 from workers.errors import EngineUnavailableError
 
 __all__ = ["TINY_MODEL", "build_engine", "resolve_model"]
 
 BUILDERS: Final = {
+    "openai": ("workers.engines.openai", "OpenAIEngine"),
     "scripted": ("workers.engines.scripted", "ScriptedEngine"),
     "transformers": ("workers.engines.transformers", "TransformersEngine"),
+    "vllm": ("workers.engines.vllm", "VllmEngine"),
 }
-EXTRAS: Final = {"transformers": "winnow[hf]"}
+EXTRAS: Final = {"transformers": "winnow[hf]", "vllm": "winnow[vllm]"}
 
 
-def build_engine(config: TransformersConfig | ScriptedConfig) -> Engine:
+def build_engine(config: EngineConfig) -> Engine:
     """The engine, not yet started. Raises EngineUnavailableError when its libraries are missing."""
     module, name = BUILDERS[config.kind]
     try:

@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from graders import judge
+from graders import prompts
 from workers.engines import scripted_problems, scripted_prose
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.config import ScriptedConfig
 from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
-from workers.recipes import dialogue, essay, problem_set
+from workers.recipes import answer, dialogue, essay, problem_set
 
 STREAM_EVERY = 8
 LEAST_ROOM = 16
@@ -32,19 +32,21 @@ def _judge_solution(parts: Parts, rng: random.Random, wrong: bool) -> str:
         if not (sign == "/" and int(right) == 0)
     ]
     holds = all(steps) and own == parts["solution"].strip().rpartition("\n")[2]
-    return judge.render_opinion("", holds)
+    return prompts.render_opinion("", holds)
 
 
 PROMPTS: Final[tuple[tuple[str, Writer], ...]] = (
     (essay.PROMPT, lambda p, rng, wrong: scripted_prose.write_essay(p["source"], rng, wrong)),
     (problem_set.PROMPT, lambda p, rng, wrong: scripted_problems.write(rng, wrong)),
     (dialogue.PROMPT, lambda p, rng, wrong: scripted_prose.write_dialogue(p["source"], rng, wrong)),
-    (judge.SOLVE_PROMPT, lambda p, rng, wrong: scripted_problems.solve(p["problem"], rng)),
-    (judge.CLAIM_PROMPT, lambda p, rng, wrong: scripted_prose.judge_claim(p["source"], p["claim"])),
-    (judge.FACTS_PROMPT, lambda p, rng, wrong: scripted_prose.state_facts(p["labels"], p["claim"])),
-    (judge.SOLUTION_PROMPT, _judge_solution),
+    (answer.PROMPT, lambda p, rng, wrong: scripted_prose.write_answer(p["source"], rng, wrong)),
+    (prompts.SOLVE_PROMPT, lambda p, rng, wrong: scripted_problems.solve(p["problem"], rng)),
+    (prompts.CLAIM_PROMPT, lambda p, *_: scripted_prose.judge_claim(p["source"], p["claim"])),
+    (prompts.VERDICT_PROMPT, lambda p, *_: scripted_prose.rule_on(p["source"], p["claim"])),
+    (prompts.FACTS_PROMPT, lambda p, *_: scripted_prose.state_facts(p["labels"], p["claim"])),
+    (prompts.SOLUTION_PROMPT, _judge_solution),
 )
-_RECIPES: Final = (essay.PROMPT, problem_set.PROMPT, dialogue.PROMPT)
+_RECIPES: Final = (essay.PROMPT, problem_set.PROMPT, dialogue.PROMPT, answer.PROMPT)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

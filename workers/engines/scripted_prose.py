@@ -5,7 +5,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from graders.judge import NOTHING, UNLISTED, render_opinion
+from graders.prompts import (
+    FOLLOWS,
+    NOTHING,
+    UNLISTED,
+    Stance,
+    read_opinion,
+    render_opinion,
+    render_ruling,
+)
 from workers.engines.scripted_problems import phrases
 from workers.recipes import essay
 
@@ -91,6 +99,11 @@ def write_plain(prompt: str, rng: random.Random, wrong: bool) -> str:
     return " ".join(_statements(_read(prompt), rng, wrong, FACTS, rng.randint(3, 6)))
 
 
+def write_answer(question: str, rng: random.Random, wrong: bool) -> str:
+    """An answer of two to four sentences that carry what the question itself says."""
+    return "Answer: " + " ".join(_statements(_read(question), rng, wrong, FACTS, rng.randint(2, 4)))
+
+
 def judge_claim(source: str, claim: str) -> str:
     """Yes if the source holds all the claim's numbers and names, each under its own label."""
     lines = [line.strip() for line in source.splitlines() if line.strip()] or [source.strip()]
@@ -104,6 +117,12 @@ def judge_claim(source: str, claim: str) -> str:
         if re.search(rf"\b(?:its|the|under) {re.escape(label)}\b", claim, re.IGNORECASE)
     )
     return render_opinion(quote, marks <= held and matched and " not " not in claim)
+
+
+def rule_on(source: str, claim: str) -> str:
+    """The same opinion as a ruling; the sentence that the claim follows is left out of it."""
+    opinion = read_opinion(judge_claim(source, claim.partition(FOLLOWS)[0]))
+    return render_ruling(Stance.SUPPORTED if opinion.holds else Stance.UNSUPPORTED, opinion.quote)
 
 
 def state_facts(labels: str, claim: str) -> str:

@@ -1,17 +1,27 @@
 """The recipes that ship, and how a user's own is found: by name, or by the path of a file."""
 
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 from workers.errors import RecipeError
+from workers.recipes.answer import RECIPE as ANSWER
 from workers.recipes.base import MalformedTextError, Parsed, Recipe
 from workers.recipes.dialogue import RECIPE as DIALOGUE
 from workers.recipes.essay import RECIPE as ESSAY
 from workers.recipes.problem_set import RECIPE as PROBLEM_SET
 
-SHIPPED = {recipe.name: recipe for recipe in (ESSAY, PROBLEM_SET, DIALOGUE)}
+SHIPPED = {recipe.name: recipe for recipe in (ESSAY, PROBLEM_SET, DIALOGUE, ANSWER)}
 
-__all__ = ["SHIPPED", "MalformedTextError", "Parsed", "Recipe", "load_recipe", "load_recipe_file"]
+__all__ = [
+    "SHIPPED",
+    "MalformedTextError",
+    "Parsed",
+    "Recipe",
+    "known_recipes",
+    "load_recipe",
+    "load_recipe_file",
+]
 
 
 def load_recipe_file(path: Path) -> Recipe:
@@ -28,6 +38,12 @@ def load_recipe_file(path: Path) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path} has no module-level RECIPE of type workers.recipes.Recipe")
     return recipe
+
+
+def known_recipes(files: Iterable[Path]) -> dict[str, Recipe]:
+    """The shipped recipes and those of these files, by name. Raises RecipeError."""
+    own = (load_recipe_file(path) for path in files)
+    return {**SHIPPED, **{recipe.name: recipe for recipe in own}}
 
 
 def load_recipe(name: str, extra: dict[str, Recipe] | None = None) -> Recipe:

@@ -35,6 +35,9 @@ class Recipe:
     `prompt(source)` renders the user turn, shared words first so that prefixes can be cached.
     `parse(text)` returns the parts or raises MalformedTextError.
     `graders` names the graders that a sample must pass; `novelty_field` the field that must be new.
+    `body_start(text)` lets a text be judged while it is written: where the body will begin of every
+    well-shaped text that begins with `text`, or None as long as that is open. From there on the
+    body must be the text itself, but for white space at its end. Without it only `form` looks on.
     """
 
     name: str
@@ -47,3 +50,4 @@ class Recipe:
     temperature: float = 0.5
     top_p: float = 0.9
     stop: tuple[str, ...] = field(default=())
+    body_start: Callable[[str], int | None] | None = None

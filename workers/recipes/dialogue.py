@@ -18,6 +18,11 @@ def prompt(source: Source) -> str:
     return PROMPT.format(source=source.text.strip())
 
 
+def body_start(text: str) -> int | None:
+    """The body is the whole text."""
+    return len(text) - len(text.lstrip()) if text.strip() else None
+
+
 def parse(text: str) -> Parsed:
     """Check that every line is a turn and that both speak. Raises MalformedTextError."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
@@ -39,4 +44,5 @@ RECIPE = Recipe(
     parse=parse,
     graders=("form", "consistency", "novelty"),
     novelty_field="dialogue",
+    body_start=body_start,
 )

@@ -11,10 +11,18 @@ PROMPT = (
 )
 _SHAPE = re.compile(r"\s*Thesis:\s*(?P<thesis>\S[^\n]*)\n\s*+Essay:\s*(?P<essay>\S.*)", re.DOTALL)
 
+_THESIS = re.compile(r"\s*Thesis:\s*(?=\S)")
+
 
 def prompt(source: Source) -> str:
     """The user turn for one source."""
     return PROMPT.format(source=source.text.strip())
+
+
+def body_start(text: str) -> int | None:
+    """The body begins with the thesis."""
+    match = _THESIS.match(text)
+    return match.end() if match else None
 
 
 def parse(text: str) -> Parsed:
@@ -38,4 +46,5 @@ RECIPE = Recipe(
     parse=parse,
     graders=("form", "consistency", "novelty"),
     novelty_field="essay",
+    body_start=body_start,
 )

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from graders.gate import Gate, decide
-from graders.novelty import Fingerprint, ProtectedTexts, fingerprint
 from graders.types import Candidate, Verdict
 from workers.errors import StoreError
 from workers.store import codec, leases, rows
-from workers.store.novelty import NoveltyCheck
+from workers.store.novelty import NewText, NoveltyCheck
+from workers.store.outlook import Outlook
 from workers.store.schema import batches, candidates, schema_version
 from workers.types import LedgerRow, Outcome, Produced
 
@@ -20,18 +20,20 @@ NO_ROOM = "cancelled: the batch already has its samples"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A produced candidate; if it passed, with the text that must be new and its fingerprint."""
+    """A produced candidate; if it passed, with the text that must be new."""
 
     produced: Produced
-    text: str = ""
-    fingerprint: Fingerprint | None = None
+    new: NewText | None = None
 
 
 def prepare(
-    produced: Sequence[Produced], novelty_text: Callable[[Candidate], str]
+    produced: Sequence[Produced], novelty_text: Callable[[Candidate], str], outlook: Outlook
 ) -> list[Prepared]:
     """Do before the transaction what needs no database."""
-    return [_prepare(item, novelty_text) for item in produced]
+    passed = {item.draw.seq: made for item in produced if (made := _passed(item))}
+    described = outlook.describe([(made, novelty_text(made)) for made in passed.values()])
+    new = dict(zip(passed, described, strict=True))
+    return [Prepared(item, new.get(item.draw.seq)) for item in produced]
 
 
 def admit(
@@ -41,16 +43,18 @@ def admit(
     *,
     room: int,
     gate: Gate,
-    protected: ProtectedTexts | None,
+    outlook: Outlook,
     owner: str | None,
 ) -> list[LedgerRow]:
-    """Write the rows, the counters and the novelty index. See `SqlStore.admit`."""
+    """Write the rows, the counters and the novelty index. See `SqlStore.admit`.
+
+    Raises OutlookChangedError when `chunk` was prepared for other protected texts.
+    """
     # Admissions to any batch wait for each other here: each must see what the others admitted.
     connection.execute(select(schema_version).with_for_update()).all()
     batch = leases.require_owner(connection, batch_id, owner)
     _require_next(batch, chunk)
-    check = NoveltyCheck(connection, batch_id, protected)
-    check.load([item.fingerprint for item in chunk if item.fingerprint])
+    check = outlook.check(connection, batch_id, [item.new for item in chunk if item.new])
     ledger: list[LedgerRow] = []
     for item in chunk:
         ledger.append(_word_on(item, gate, check, room))
@@ -63,11 +67,8 @@ def admit(
     return ledger
 
 
-def _prepare(item: Produced, novelty_text: Callable[[Candidate], str]) -> Prepared:
-    if item.candidate is None or item.verdict is None or not item.verdict.accepted:
-        return Prepared(item)
-    text = novelty_text(item.candidate)
-    return Prepared(item, text, fingerprint(text))
+def _passed(item: Produced) -> Candidate | None:
+    return item.candidate if item.verdict is not None and item.verdict.accepted else None
 
 
 def _require_next(batch: RowMapping, chunk: Sequence[Prepared]) -> None:
@@ -93,17 +94,17 @@ def _word_on(item: Prepared, gate: Gate, check: NoveltyCheck, room: int) -> Ledg
         return row
     if produced.verdict is None:
         return replace(row, error="grader_error: no verdict came back")
-    if item.fingerprint is None:
+    if item.new is None:
         return _refused(row, produced.verdict)
     if room <= 0:
         return replace(row, error=NO_ROOM)
-    offset = produced.candidate.text.find(item.text) if produced.candidate else -1
-    grade = check.grade(item.text, item.fingerprint, offset)
+    offset = produced.candidate.text.find(item.new.text) if produced.candidate else -1
+    grade = check.grade(item.new, offset)
     verdict = decide(gate, (*produced.grades, grade))
     row = replace(row, grades=(*produced.grades, grade), verdict=verdict)
     if not verdict.accepted:
         return _refused(row, verdict)
-    check.add(row.seq, item.text, item.fingerprint)
+    check.add(row.seq, item.new)
     return replace(row, outcome=Outcome.ACCEPTED)
 
 

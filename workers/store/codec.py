@@ -15,8 +15,9 @@ from workers.types import BatchSpec
 _SPEC = TypeAdapter(BatchSpec)
 _GRADES = TypeAdapter(tuple[Grade, ...])
 _VERDICT = TypeAdapter(Verdict)
-_IN_COLUMNS = {"batch_id", "seq", "text", "source"}
-_STORED = tuple(item.name for item in fields(Candidate) if item.name not in _IN_COLUMNS)
+_NOT_STORED = {"batch_id", "seq", "text", "source", "prompt"}
+"""What has columns, and the prompt: a recipe makes it anew, and it would double every row."""
+_STORED = tuple(item.name for item in fields(Candidate) if item.name not in _NOT_STORED)
 
 
 def encode_spec(spec: BatchSpec) -> str:
@@ -38,7 +39,7 @@ def request_hash(encoded_spec: str) -> str:
 
 
 def encode_candidate(candidate: Candidate) -> str:
-    """All but the text, the source and the key, which have columns or are in the spec."""
+    """All but what has columns or is in the spec (text, source, key), and the prompt."""
     return _dump({name: getattr(candidate, name) for name in _STORED})
 
 

@@ -18,8 +18,13 @@ Result = TypeVar("Result")
 
 BUSY_SECONDS = 5.0
 PAUSES = (0.05, 0.2, 0.8)
+AWAY_PAUSES = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
+"""While a server is away: some fifteen seconds, about as long as SQLite's locks are waited for."""
 _IN_MEMORY = (None, "", ":memory:")
 _POSTGRES_FULL = "53100"
+_POSTGRES_AWAY = ("08", "57P01", "57P02", "57P03")
+"""Connection lost or refused, the server shutting down, crashed, starting up."""
+_AWAY_SAID = ("connection refused", "starting up", "shutting down", "server closed the connection")
 _POSTGRES_TRANSIENT = ("40001", "40P01", "55P03", "23505")
 """Serialization failure, deadlock, lock not available, and losing a race to insert."""
 
@@ -48,14 +53,15 @@ class Database:
         self._engine.dispose()
 
     def _run(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
-        pauses = iter(PAUSES)
+        pauses, waits = iter(PAUSES), iter(AWAY_PAUSES)
         while True:
             try:
                 with engine.begin() as connection:
                     return work(connection)
             except DBAPIError as exc:
-                pause = next(pauses, None)
-                if pause is None or not _is_transient(exc):
+                away = _is_away(exc)
+                pause = next(waits if away else pauses, None)
+                if pause is None or not (away or _is_transient(exc)):
                     raise _translated(exc, self._name) from exc
             except PoolTimeoutError as exc:
                 raise StoreError(f"{self._name}: too many at once; try again") from exc
@@ -95,6 +101,15 @@ def _begin_sqlite(connection: Connection) -> None:
 def _is_transient(exc: DBAPIError) -> bool:
     message = str(exc.orig).lower()
     return "is locked" in message or _sqlstate(exc) in _POSTGRES_TRANSIENT
+
+
+def _is_away(exc: DBAPIError) -> bool:
+    """Whether there is no server to talk to now; a write that may have got through is safe to
+    repeat, since it finds its rows there and is refused.
+    """
+    message = str(exc.orig).lower()
+    state = _sqlstate(exc) or ""
+    return state.startswith(_POSTGRES_AWAY) or any(said in message for said in _AWAY_SAID)
 
 
 def _sqlstate(exc: DBAPIError) -> str | None:

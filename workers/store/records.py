@@ -1,4 +1,4 @@
-"""What the store says about a batch."""
+"""What the store says about a batch and its audit."""
 
 from dataclasses import dataclass
 
@@ -21,3 +21,26 @@ class BatchRecord:
     started_at: float | None
     ended_at: float | None
     progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDraw:
+    """One drawn sample; `correct` is None until somebody labelled it."""
+
+    seq: int
+    correct: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One batch's audit. `draws` are in the order of the draw, in which they are to be labelled.
+
+    `planned` is how many the first draw held, `population` how many samples the batch has.
+    """
+
+    batch_id: str
+    seed: int
+    planned: int
+    population: int
+    created_at: float
+    draws: tuple[AuditDraw, ...]

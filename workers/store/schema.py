@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -23,7 +25,7 @@ from sqlalchemy import (
 
 from workers.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -87,19 +89,77 @@ novelty_texts = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("batch_id", String(64), nullable=False),
     Column("seq", Integer, nullable=False),
-    Column("exact", BigInteger, nullable=False, index=True),
     Column("text", Text, nullable=False),
 )
 
-novelty_bands = Table(
-    "novelty_bands",
+novelty_sketches = Table(
+    "novelty_sketches",
     metadata,
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("text_id", Integer, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
+    Column("first_id", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprints", LargeBinary, nullable=False),
+)
+"""Keys of the fingerprints of the texts from `first_id` on, one after another."""
+
+novelty_vectors = Table(
+    "novelty_vectors",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("first_id", Integer, nullable=False, index=True),
+    Column("texts", Integer, nullable=False),
+    Column("embedder", String(64), nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+)
+"""Embeddings of the texts from `first_id` on, 16-bit floats."""
+
+protected_sets = Table(
+    "protected_sets",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("created_at", Float, nullable=False),
 )
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+protected_items = Table(
+    "protected_items",
+    metadata,
+    Column("set_name", String(255), ForeignKey("protected_sets.name"), primary_key=True),
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    Column("label", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("embedder", String(64)),
+    Column("vector", LargeBinary),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("batch_id", String(64), ForeignKey("batches.id"), primary_key=True),
+    Column("seed", BigInteger, nullable=False),
+    Column("planned", Integer, nullable=False),
+    Column("population", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+audit_draws = Table(
+    "audit_draws",
+    metadata,
+    Column("batch_id", String(64), ForeignKey("audits.batch_id"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, nullable=False),
+    Column("correct", Boolean),
+    Column("labelled_at", Float),
+)
+"""Samples drawn for an audit, in the order of the draw; `correct` is null until labelled."""
+
+
+def _to_2(connection: Connection) -> None:
+    """Keys of fingerprints in blocks; protected sets. Texts are indexed anew afterwards."""
+    connection.exec_driver_sql("DROP TABLE novelty_bands")
+    connection.exec_driver_sql("DROP INDEX ix_novelty_texts_exact")
+    connection.exec_driver_sql("ALTER TABLE novelty_texts DROP COLUMN exact")
+    metadata.create_all(connection)
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _to_2}
 """By version migrated from; each brings the database to the next version."""
 
 

@@ -3,16 +3,24 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from graders.config import NoveltyConfig
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
+from graders.novelty.embedding import Embedder
 from graders.types import Candidate
 from workers.errors import IdempotencyConflictError
 from workers.store import admission, codec, leases, novelty, rows
+from workers.store import protected as protection
+from workers.store.audits import Audits
 from workers.store.connection import Database
+from workers.store.outlook import NoveltyOfStore, OutlookChangedError
+from workers.store.protected import ProtectedSet
 from workers.store.records import UNFINISHED, BatchRecord
 from workers.store.schema import batches, candidates, migrate
 from workers.types import BatchSpec, LedgerRow, Outcome, Produced, Progress, Status, StopReason
@@ -27,20 +35,30 @@ class SqlStore:
     `url` is SQLAlchemy's: `sqlite:///winnow.db`, `postgresql+psycopg://user@host/name`. Every
     method blocks, and raises StoreError when the database refuses, StoreFullError when the disk
     is full, BatchNotFoundError for an unknown id. Opening raises StoreError for a file that is
-    no database or one that a newer Winnow wrote.
+    no database or one that a newer Winnow wrote, GraderConfigError when `config` demands
+    embeddings that are not installed. Without an
+    `embedder`, texts are embedded as `config` has it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        config: NoveltyConfig | None = None,
+        embedder: Callable[[], Embedder] | None = None,
+    ) -> None:
         self._database = Database(url)
         self._specs: dict[str, BatchSpec] = {}
+        self.audits = Audits(self._database)
         try:
             self._database.write(_bring_up_to_date)
+            self.novelty = NoveltyOfStore(url, self._database, config or NoveltyConfig(), embedder)
         except BaseException:
             self._database.close()
             raise
 
     def close(self) -> None:
         """Close the connections."""
+        self.novelty.close()
         self._database.close()
 
     def create_batch(
@@ -117,12 +135,31 @@ class SqlStore:
         `protected`. With `owner`, raises BatchBusyError when the lease is another's. Raises
         StoreError when `produced` does not continue the ledger without a gap.
         """
-        chunk = admission.prepare(produced, novelty_text)
-        return self._database.write(
-            lambda connection: admission.admit(
-                connection, batch_id, chunk, room=room, gate=gate, protected=protected, owner=owner
-            )
-        )
+        while True:
+            outlook = self.novelty.outlook(protected)
+            chunk = admission.prepare(produced, novelty_text, outlook)
+            admit = partial(
+                admission.admit,
+                batch_id=batch_id, chunk=chunk, room=room, gate=gate, outlook=outlook, owner=owner,
+            )  # fmt: skip
+            with suppress(OutlookChangedError):
+                return self._database.write(admit)
+
+    def protect(self, name: str, items: Sequence[tuple[str, str]]) -> ProtectedSet:
+        """Protect a set of (label, text): from now on nothing like them is admitted.
+
+        Raises StoreError when there is a set of this name.
+        """
+        self.novelty.protect(name, items)
+        return next(each for each in self.protected_sets() if each.name == name)
+
+    def unprotect(self, name: str) -> None:
+        """Forget a protected set. Raises StoreError when there is none of this name."""
+        self._database.write(lambda connection: protection.remove(connection, name))
+
+    def protected_sets(self) -> list[ProtectedSet]:
+        """All protected sets by name."""
+        return self._database.read(protection.listed)
 
     def progress(self, batch_id: str) -> Progress:
         """The counters, which change in the same transaction as the ledger."""

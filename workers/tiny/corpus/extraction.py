@@ -7,7 +7,7 @@ broken sentences say nothing clear.
 import random
 from dataclasses import dataclass
 
-from graders.judge import NOTHING, UNCLEAR, UNLISTED
+from graders.prompts import NOTHING, UNCLEAR, UNLISTED
 from workers.tiny.corpus import essays, phrases
 from workers.tiny.corpus.names import Split
 from workers.tiny.corpus.sheet_oracle import judge_text

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from graders.judge import (
+from graders.prompts import (
     CLAIM_PROMPT,
     FACTS_PROMPT,
     SOLUTION_PROMPT,

@@ -1,13 +1,16 @@
-"""The engines of a gateway: each loaded once, at its first use, and shared by every batch."""
+"""The engines of a process: each loaded once, at its first use, and shared by every batch."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from graders.base import Completion, Model
+from graders.errors import GraderConfigError
 from workers.engines.base import Engine
 from workers.engines.config import EngineConfig
 from workers.engines.registry import build_engine
 from workers.errors import EngineUnavailableError
+from workers.producer import engine_complete
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,28 @@ class EnginePool:
             load.add_done_callback(_retrieve)
             self._loads[name] = load
         return await asyncio.shield(load)
+
+    def model(self, name: str) -> Model:
+        """The model as graders ask it; it is loaded when it is first asked.
+
+        Raises GraderConfigError, naming those there are.
+        """
+        self.checked(name)
+
+        async def complete(
+            prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
+        ) -> list[Completion]:
+            ask = engine_complete(await self.get(name))
+            return await ask(prompts, max_tokens=max_tokens, temperature=temperature, seeds=seeds)
+
+        return Model(self.configs[name].model, complete)
+
+    def checked(self, name: str) -> str:
+        """The name, if a model has it. Raises GraderConfigError, naming those there are."""
+        if name not in self.configs:
+            known = ", ".join(self.configs)
+            raise GraderConfigError(f"no model {name!r} is configured; there are: {known}")
+        return name
 
     def turns(self, name: str) -> asyncio.Semaphore:
         """The slots of a loaded engine, for which the candidates of all batches queue."""

@@ -1,0 +1,1 @@
+"""Entailment: does a source support a claim? Retrieval inside the source, then a cross-encoder."""

@@ -1,0 +1,155 @@
+"""Picks, for each claim, the windows of its source that speak of it: the cross-encoder's premise.
+
+Retrieval is lexical: rare words of the source count most, numbers and names above others. A
+source that fits is taken whole.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from math import log
+from typing import Final
+
+import numpy as np
+
+from graders.entailment.segments import count_pieces, split_segments
+from graders.quantities import ORDINALS, SMALL, TENS
+
+BUDGET: Final = 170
+"""Word-pieces for a premise: with a claim and the sentence before it, 256 in all."""
+WINDOW: Final = 45
+"""Word-pieces that a window holds at least, when its source has them."""
+CONTEXT_WEIGHT: Final = 0.3
+REPEAT_WEIGHT: Final = 0.35
+LEAD_BONUS: Final = 0.5
+"""The first window names what a text is about: it gets this share of an average word's weight."""
+
+_TERM = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+_SUFFIX = re.compile(r"(?<=[^\W\d_]{3})(?:ations?|ments?|ings?|ness|edly|ies|ed|es|ly|s|y|e)$")
+_STOP: Final = frozenset(
+    "a an the of in on at to for from by with and or but nor so as is are was were be been being "
+    "am do does did done has have had having will would can could may might shall should must it "
+    "its this that these those he she they them his her hers their theirs him i me my we us our "
+    "you your who whom whose which what when where why how there here then than also into onto "
+    "over under about after before between during through while because if not no s t re ve ll d "
+    "such some any each both all more most other others own same very too just only even still "
+    "per via".split()
+)
+_NUMBERS: Final = {word: str(value) for word, value in (SMALL | TENS | ORDINALS).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A run of whole segments; source[start:end] holds them, offsets count its characters."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Premise:
+    """What the cross-encoder reads: the windows' texts in source order, gaps marked by `…`."""
+
+    text: str
+    windows: tuple[Window, ...]
+
+
+def find_terms(text: str) -> dict[str, float]:
+    """Stems of the content words of a text, each with its weight: numbers 2, names 1.5, else 1."""
+    terms: dict[str, float] = {}
+    for match in _TERM.finditer(text):
+        word = match[0]
+        lower = word.lower()
+        if word[0].isdigit():
+            terms[word.replace(",", "").rstrip(".")] = 2.0
+        elif lower in _NUMBERS:
+            terms[_NUMBERS[lower]] = 1.5
+        elif lower not in _STOP:
+            stem = _SUFFIX.sub("", lower)[:8]
+            terms[stem] = max(terms.get(stem, 0.0), 1.5 if word[0].isupper() else 1.0)
+    return terms
+
+
+class SourceIndex:
+    """One source, cut and indexed once; then asked for the premise of each of its claims."""
+
+    def __init__(self, source: str) -> None:
+        self._segments = split_segments(source)
+        self._sizes = [count_pieces(segment.text) for segment in self._segments]
+        found = [find_terms(segment.text) for segment in self._segments]
+        counts = Counter(term for terms in found for term in terms)
+        self._column = {term: i for i, term in enumerate(counts)}
+        self._idf = np.array([log(1 + len(found) / n) for n in counts.values()], np.float32)
+        presence = np.zeros((len(found), len(counts)), np.float32)
+        for row, terms in zip(presence, found, strict=True):
+            row[[self._column[term] for term in terms]] = 1.0
+        self._runs = self._overlapping_runs()
+        self._windows = np.array(
+            [presence[low:high].max(axis=0) for low, high in self._runs], np.float32
+        ).reshape(len(self._runs), len(counts))
+
+    def best(self, claim: str, context: str = "", k: int = 3) -> list[Window]:
+        """The k windows that best cover the claim's words, in source order; they may overlap."""
+        rows = self._ranked(claim, context)[:k]
+        return [self._window(*self._runs[row]) for row in sorted(rows)]
+
+    def premise(self, claim: str, context: str = "", budget: int = BUDGET) -> Premise:
+        """The best windows joined, in at most `budget` word-pieces (one window at the least)."""
+        if sum(self._sizes) <= budget:
+            return self._premise(set(range(len(self._segments))))
+        chosen: set[int] = set()
+        left = budget
+        for row in self._ranked(claim, context):
+            low, high = self._runs[row]
+            fresh = [i for i in range(low, high) if i not in chosen]
+            cost = sum(self._sizes[i] for i in fresh)
+            if cost <= left or not chosen:
+                chosen.update(fresh)
+                left -= cost
+            if left < WINDOW // 3:
+                break
+        return self._premise(chosen)
+
+    def _overlapping_runs(self) -> list[tuple[int, int]]:
+        """From each segment on, as many as fill a window; the last ones are not repeated."""
+        runs: list[tuple[int, int]] = []
+        for low in range(len(self._segments)):
+            high, size = low, 0
+            while high < len(self._segments) and (high == low or size < WINDOW):
+                size += self._sizes[high]
+                high += 1
+            if not runs or high > runs[-1][1]:
+                runs.append((low, high))
+        return runs
+
+    def _ranked(self, claim: str, context: str) -> list[int]:
+        """Windows by what each adds to those before it; a word covered again counts for less."""
+        terms = {t: w * CONTEXT_WEIGHT for t, w in find_terms(context).items()}
+        terms |= find_terms(claim)
+        known = [(self._column[t], w) for t, w in terms.items() if t in self._column]
+        columns = [column for column, _ in known]
+        weights = np.array([w for _, w in known], np.float32) * self._idf[columns]
+        hits = self._windows[:, columns]
+        order: list[int] = []
+        bonus = np.zeros(len(self._runs), np.float32)
+        bonus[:1] = LEAD_BONUS * (float(weights.mean()) if known else 1.0)
+        for _ in range(min(len(self._runs), 8)):
+            gains = hits @ weights + bonus
+            gains[order] = -1.0
+            best = int(gains.argmax())
+            order.append(best)
+            weights = np.where(hits[best] > 0, weights * REPEAT_WEIGHT, weights)
+        return order + [row for row in range(len(self._runs)) if row not in order]
+
+    def _window(self, low: int, high: int) -> Window:
+        parts = self._segments[low:high]
+        return Window(" ".join(p.text for p in parts), parts[0].start, parts[-1].end)
+
+    def _premise(self, chosen: set[int]) -> Premise:
+        windows: list[Window] = []
+        for i in sorted(chosen):
+            if i - 1 not in chosen:
+                high = next(j for j in range(i, len(self._segments) + 1) if j not in chosen)
+                windows.append(self._window(i, high))
+        return Premise(" … ".join(window.text for window in windows), tuple(windows))

@@ -1,0 +1,1 @@
+"""The `evaluate` module of diversity: evaluate.load("graders/metrics/diversity")."""

@@ -1,0 +1,142 @@
+"""From the error rate that a request may have to a threshold and its certificate, or a refusal.
+
+The calibration must be of the same recipe, and made by the very grading that the batch gets.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from graders.base import Completion, Model
+from graders.calibration.certificate import Certificate, Refusal
+from graders.calibration.scored_set import (
+    Grading,
+    ScoredSet,
+    certificate_for,
+    read_scored_set,
+)
+from graders.config import GradersConfig, PluginConfig
+from graders.errors import CalibrationError
+from graders.registry import SHIPPED, build_graders
+from service.errors import NotCertifiableError
+from service.settings import Settings
+from workers.recipes import Recipe
+
+FIELD = "gate.max_error_rate"
+
+
+def certificate_of(
+    settings: Settings, recipe: Recipe, model: str, max_error_rate: float, confidence: float
+) -> Certificate:
+    """The certificate for a batch of this recipe by this model, with the threshold it needs.
+
+    Raises NotCertifiableError, with the best bound where there is one, and CalibrationError for a
+    file that can't be read.
+    """
+    path = settings.calibrations.get(recipe.name)
+    if path is None:
+        raise NotCertifiableError(
+            FIELD, f"no calibration is configured for {recipe.name}; see `winnow calibrate --help`"
+        )
+    changed = _changed_ns(path)
+    scored = _read(path, changed)
+    _check_fits(scored, recipe, grading_by(settings, scored.grading.grader, model))
+    found = _answer(path, changed, max_error_rate, 1.0 - confidence)
+    if isinstance(found, Refusal):
+        raise NotCertifiableError(FIELD, refusal_text(found), found)
+    return found
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """Why not, and what could be had instead."""
+    best = f"the best bound that can be given is {refusal.best_bound:.1%}"
+    if refusal.threshold is not None:
+        best += f" (threshold {refusal.threshold:.4g}, {refusal.coverage:.0%} of texts pass)"
+    else:
+        best = "no bound below 100% can be given"
+    return (
+        f"{refusal.max_error_rate:.1%} wrong at confidence {refusal.confidence:.1%} can't be "
+        f"honoured: {refusal.reason}; {best}"
+    )
+
+
+def grading_by(settings: Settings, grader: str, model: str | None) -> Grading:
+    """How this grader grades here, with the model of this name to ask (None: no model).
+
+    Raises GraderConfigError for an unknown grader, CalibrationError for one without a calibration.
+    """
+    built = build_graders(settings.graders, [grader], None, lambda name: Model(name, _never))
+    if not built:
+        raise CalibrationError(f"{grader} depends on what was admitted; it can't be calibrated")
+    options = grader_options(settings.graders, grader)
+    asked = model is not None and asks_model(grader, options)
+    checkpoint = settings.models[model].model if asked and model is not None else ""
+    return Grading(grader, built[0].version, options, checkpoint)
+
+
+def asks_model(grader: str, options: Mapping[str, Any]) -> bool:
+    """Whether this grader, so configured, may ask the model that writes the texts."""
+    if grader == "form":
+        return False
+    if grader == "consistency":
+        return bool(options["judge"])
+    if grader == "answers":
+        return bool(options["resolutions"])
+    return not options.get("model") if grader == "judge" else True
+
+
+def grader_options(config: GradersConfig, grader: str) -> dict[str, Any]:
+    """The options of a grader that can change its scores, as JSON."""
+    known = grader in SHIPPED
+    options = getattr(config, grader) if known else config.plugins.get(grader, PluginConfig())
+    return dict(options.model_dump(mode="json", exclude={"threshold", "threads"}))
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, changed_ns: int) -> ScoredSet:
+    return read_scored_set(path)
+
+
+@lru_cache(maxsize=256)
+def _answer(path: Path, changed_ns: int, alpha: float, delta: float) -> Certificate | Refusal:
+    return certificate_for(_read(path, changed_ns), alpha, delta)
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as exc:
+        raise CalibrationError(f"{path}: can't be read: {exc.strerror or exc}") from exc
+
+
+def _check_fits(scored: ScoredSet, recipe: Recipe, here: Grading) -> None:
+    """Raise NotCertifiableError unless texts of this recipe are graded here as the set was."""
+    was = scored.grading
+    if scored.recipe not in ("", recipe.name):
+        reason = f"the calibration is for {scored.recipe}, not {recipe.name}"
+    elif was.grader not in recipe.graders:
+        reason = f"the calibration is for {was.grader}, which is no grader of {recipe.name}"
+    elif was.version != here.version:
+        reason = f"it was made with {was.grader} {was.version}, here it is {here.version}"
+    elif was.model != here.model:
+        reason = (
+            f"{was.grader} asked {was.model or 'no model'} then, and asks "
+            f"{here.model or 'no model'} here"
+        )
+    elif dict(was.options) != dict(here.options):
+        names = sorted(
+            name
+            for name in {*was.options, *here.options}
+            if was.options.get(name) != here.options.get(name)
+        )
+        reason = f"{was.grader} had other options then: {', '.join(names)}"
+    else:
+        return
+    raise NotCertifiableError(FIELD, f"{reason}; calibrate anew with `winnow calibrate`")
+
+
+async def _never(
+    prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
+) -> list[Completion]:
+    raise CalibrationError("a grader built for its version was asked to grade")

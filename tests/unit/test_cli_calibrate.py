@@ -1,0 +1,138 @@
+"""`winnow calibrate`: labelled rows in, a calibration out, or one line that says what is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from graders.calibration.scored_set import read_scored_set
+from service.cli import app
+
+CONFIG = """
+[models.fake]
+kind = "scripted"
+[graders.consistency]
+judge = false
+"""
+
+
+def labelled(number: int, **fields: Any) -> dict[str, Any]:
+    """A text about a river of its own; every third states another length."""
+    wrong = number % 3 == 0
+    length = 1000 + 7 * number
+    return {
+        "id": f"r{number}",
+        "source_id": f"s{number}",
+        "source": f"Name: River {number}\nKind: river\nLength: {length} km\nMouth: Lake {number}x",
+        "text": f"The length of River {number} is {length + wrong} km.",
+        "label": "inconsistent" if wrong else "consistent",
+        "model": "a-writer",
+        "spans": [],
+        **fields,
+    }
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "winnow.toml").write_text(CONFIG)
+    write(tmp_path / "rows.jsonl", [labelled(n) for n in range(90)])
+    return tmp_path
+
+
+def write(path: Path, rows: list[Any]) -> None:
+    path.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["calibrate", "--in", "rows.jsonl", *words])
+
+
+def test_rows_are_graded_and_the_file_certifies(folder: Path) -> None:
+    result = run("--out", "c.json", "--alpha", "0.01", "--alpha", "0.1", "--plot", "c.png")
+    assert result.exit_code == 0, result.stderr
+    scored = read_scored_set(folder / "c.json")
+    assert scored.name == "rows" and scored.generators == ("a-writer",)
+    assert len(scored.texts) == 90 and len({text.source for text in scored.texts}) == 90
+    assert "90 texts of 90 sources, 30 of them wrong" in result.stderr
+    assert "refused" in result.stderr and "best bound" in result.stderr and "10.0%" in result.stderr
+    assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_batch_of_the_command_line_gets_its_certificate(folder: Path) -> None:
+    assert run("--out", "c.json").exit_code == 0
+    source = "Name: Aldra\nKind: river\nLength: 412 km\nSource: Mount Voss\nMouth: Lake Teal"
+    (folder / "a.txt").write_text(source)
+    words = "generate --recipe essay --count 1 --sources a.txt --out o.jsonl --max-error-rate"
+    asked = [*words.split(), "0.1", "--calibration", "c.json"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.stderr
+    assert "certificate: at 95.0% confidence at most 10.0%" in result.stderr
+    refused = CliRunner().invoke(app, [*words.split(), "0.001", "--calibration", "c.json"])
+    assert refused.exit_code == 2 and "the best bound that can be given is" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_results_of_grade_are_not_graded_again(folder: Path) -> None:
+    graded = CliRunner().invoke(
+        app, ["grade", "--in", "plain.jsonl", "--out", "graded.jsonl", "--graders", "consistency"]
+    )
+    assert graded.exit_code == 2
+    rows = [labelled(n) for n in range(90)]
+    write(folder / "plain.jsonl", [{k: row[k] for k in ("id", "text", "source")} for row in rows])
+    words = "grade --in plain.jsonl --out graded.jsonl --graders consistency --no-model"
+    assert CliRunner().invoke(app, words.split()).exit_code == 0
+    results = [orjson.loads(line) for line in (folder / "graded.jsonl").read_bytes().splitlines()]
+    joined = [
+        {**result, "source_id": row["source_id"], "wrong": row["label"] == "inconsistent"}
+        for result, row in zip(results, rows, strict=True)
+    ]
+    assert run("--out", "graded-anew.json").exit_code == 0
+    write(folder / "rows.jsonl", joined)
+    assert run("--out", "as-given.json").exit_code == 0
+    anew, given = (read_scored_set(folder / f"{n}.json") for n in ("graded-anew", "as-given"))
+    assert [text.score for text in anew.texts] == [text.score for text in given.texts]
+    write(folder / "rows.jsonl", [{**row, "grades": []} for row in joined])
+    assert "has no grade by consistency" in run().stderr
+    joined[0]["grades"][0]["version"] = "0"
+    write(folder / "rows.jsonl", joined)
+    assert "was graded by consistency version 0" in run().stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "there are no rows"),
+        ([labelled(n) for n in range(6)], "6 sources are too few: 18 sources are the least"),
+        ([labelled(n, label="correct") for n in range(90)], "every text is labelled right"),
+        ([labelled(n, label="wrong") for n in range(90)], "every text is labelled wrong"),
+        ([{**labelled(1), "label": "so so"}], "rows.jsonl, line 1: has no label; write"),
+        ([labelled(n, source_id="one", source=None) for n in range(90)], "90 rows of 1 sources"),
+        (
+            [labelled(1), labelled(1, id="again", label="inconsistent")],
+            "--drop-contradictions",
+        ),
+        ([labelled(n, grades=[]) if n else labelled(n) for n in range(90)], "give all or none"),
+    ],
+)
+def test_a_set_that_cannot_serve_is_told_in_one_line_and_nothing_is_written(
+    folder: Path, rows: list[Any], message: str
+) -> None:
+    write(folder / "rows.jsonl", rows)
+    result = run("--out", "c.json")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (folder / "c.json").exists()
+
+
+def test_a_file_that_is_not_json_and_options_out_of_range_are_named(folder: Path) -> None:
+    assert "between 0 and 1" in run("--alpha", "5").stderr
+    assert "unknown grader 'tone'" in run("--grader", "tone").stderr
+    assert "depends on what was admitted" in run("--grader", "novelty").stderr
+    assert "unknown model" in run("--model", "nope").stderr
+    (folder / "rows.jsonl").write_text("text,label\n")
+    result = run()
+    assert result.exit_code == 2 and "line 1: not JSON" in result.stderr

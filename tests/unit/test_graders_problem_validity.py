@@ -1,0 +1,96 @@
+"""A problem that contradicts itself, lacks data or states what can't be is refused with a quote."""
+
+import random
+from fractions import Fraction
+
+import pytest
+
+from graders.problem_validity import find_flaws, impossible_answer
+from workers.tiny.corpus.problems import compose_problem
+
+
+@pytest.mark.parametrize(
+    ("question", "sound"),
+    [
+        ("One pen is $3 dearer than one pen. One pen costs $4. What do both cost?", False),
+        ("Ann has 4 pens. Ann has 3 more pens than Ann. How many pens does Ann have?", False),
+        ("Ann has 4 pens and gets 3. How many pens do Ann and Ann have in total?", False),
+        ("Each pen costs 3 times as much as each pen. A pen costs $4. What is it?", False),
+        ("Ann has 4 pens. Bob has 3 more pens than Ann. How many pens does Bob have?", True),
+        ("Each pen costs 3 times as much as each cap. A cap is $4. What is a pen?", True),
+        ("For one pen, Ann pays $3 more than for one cap. A cap is $4. And a pen?", True),
+        ("Ann has 4 pens, 3 fewer than Ann had. How many pens did Ann have?", True),
+        ("For one bell, people pay $3 more than for one bell. What is it?", False),
+        ("Ann has half as many pens as Ann. How many are 4 and 5?", False),
+        ("The red car costs $9, 3 more than the red van. What does the van cost?", True),
+        ("Sam earned $5 less in May than Sam earned in June. What did Sam earn of $9?", True),
+        ("If one red pen costs $2 more than one red pencil, what do 3 cost?", True),
+        ("Owen has 21 pens, and Ann has 5 fewer than Owen. How many has Ann?", True),
+        ("Ann wants half as many pots as Bob, and twice as many cups as Bob. Of 9?", True),
+    ],
+)
+def test_a_problem_may_not_set_a_thing_against_itself(question: str, sound: bool) -> None:
+    assert any("against itself" in flaw.reason for flaw in find_flaws(question)) != sound
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("Ann has 24 pears. She buys 18.", "asks no question"),
+        ("Ann has some pears. She buys more pears. How many pears has she?", "gives no number"),
+        ("Ann has 24 pears. Bob has 3 pears. Ann has 30 pears. How many?", "contradicts"),
+        ("Tom is 3 years older than Ann. Ann is older than Tom. How old is Tom?", "contradicts"),
+        ("Ann has 5 pears. She eats 8 pears. How many are left?", "more than there are"),
+        ("150% of the students are girls. There are 10. How many girls?", "more than all"),
+        ("60% of the pupils are girls, 50% are boys. There are 20. How many?", "60% + 50%"),
+        ("40% of the cars are red, 70% blue and the rest green. How many of 9?", "40% + 70%"),
+        ("A third of the 10 students left. How many left?", "no whole number"),
+        ("A class has 2.5 students. How many are 4 classes?", "only whole ones"),
+        ("Ann has -4 books and buys 3. How many books has she?", "there can't be -4 books"),
+    ],
+)
+def test_an_unsound_problem_is_quoted_with_what_is_wrong(question: str, reason: str) -> None:
+    flaws = find_flaws(question)
+    assert any(reason in flaw.reason for flaw in flaws), flaws
+    assert all(question[f.start : f.start + len(f.quote)] == f.quote for f in flaws)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Ann has 24 pears. On the next day Ann has 30 pears. How many did she buy?",
+        "Ann has 5 pears and picks 9. She eats 8 pears. How many are left?",
+        "A family has 2.5 children on average. How many children have 4 families?",
+        "60% of the pupils like tea and 50% like milk. Of 20, how many like milk?",
+        "Calculate the total distance of 3 laps of 400 m.",
+        "60% of 9 rated A; 80% of the remaining rated B and the rest C. How many rated C?",
+        "Ann spent $30 on $0.50 pencils. How many pencils did she buy?",
+        "It was -4 degrees in May. How cold was it after a fall of 3?",
+        "There are 50 apples. If there are only 10 apples left, how many were sold?",
+    ],
+)
+def test_a_sound_problem_has_no_flaw(question: str) -> None:
+    assert find_flaws(question) == []
+
+
+def test_composed_problems_have_no_flaw() -> None:
+    for seed in range(150):
+        problem = compose_problem(random.Random(seed), "held_out")
+        assert find_flaws(problem.text) == [], problem.text
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "reason"),
+    [
+        ("How many students are there?", Fraction(21, 2), "must be whole"),
+        ("How many students are there?", Fraction(-3), "can't be negative"),
+        ("How many students are there?", Fraction(3), None),
+        ("How many students are there per class on average?", Fraction(21, 2), None),
+        ("How many miles did she run?", Fraction(21, 2), None),
+    ],
+)
+def test_people_and_things_are_counted_in_whole_numbers(
+    question: str, value: Fraction, reason: str | None
+) -> None:
+    said = impossible_answer(question, value)
+    assert (said is None) if reason is None else reason in str(said)

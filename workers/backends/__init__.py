@@ -1,0 +1,1 @@
+"""Where candidates are produced: in this process, or by actors of a Ray cluster."""

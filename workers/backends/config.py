@@ -1,0 +1,75 @@
+"""What a backend's configuration may say: one model per kind, told apart by `kind`."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from graders.config import GradersConfig
+from graders.errors import GraderConfigError
+from graders.registry import NOVELTY, check_names
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LocalConfig(_Config):
+    """Everything runs in this process."""
+
+    kind: Literal["local"] = "local"
+
+
+class RayConfig(_Config):
+    """Engines, and graders if wanted, run as actors of a Ray cluster.
+
+    `address` is the cluster's (`auto`: the one that runs on this machine; none: RAY_ADDRESS, or
+    a cluster of this process alone). Each of the `workers` actors loads the model on `num_cpus`
+    and `num_gpus` and the custom `resources`; as many work as the cluster has room for, and those
+    that wait make an autoscaling cluster grow. The graders in `graders_on` run apart, in
+    `grader_workers` actors with `grader_cpus` and `grader_gpus` (a fraction shares a GPU).
+    An actor that does not answer for `unresponsive_seconds` is replaced. A candidate that was
+    lost with `max_attempts` actors has failed.
+    """
+
+    kind: Literal["ray"] = "ray"
+    address: str | None = Field(default=None, min_length=1)
+    workers: int = Field(default=1, ge=1, le=10_000)
+    num_cpus: float = Field(default=1.0, ge=0)
+    num_gpus: float = Field(default=0.0, ge=0)
+    resources: dict[str, float] = {}
+    graders_on: tuple[str, ...] = ()
+    grader_workers: int = Field(default=1, ge=1, le=10_000)
+    grader_cpus: float = Field(default=1.0, ge=0)
+    grader_gpus: float = Field(default=0.0, ge=0)
+    unresponsive_seconds: float = Field(default=60.0, gt=0)
+    max_attempts: int = Field(default=3, ge=1)
+
+    @model_validator(mode="after")
+    def _novelty_stays(self) -> Self:
+        if NOVELTY in self.graders_on:
+            raise ValueError("graders_on: novelty is judged at admission, so it can't be placed")
+        return self
+
+
+BackendConfig = Annotated[LocalConfig | RayConfig, Field(discriminator="kind")]
+"""Any backend's configuration; a new kind joins this union and `open_backend`."""
+
+
+def check_placed(names: Sequence[str], graders: GradersConfig) -> None:
+    """Refuse to place a grader that asks the model: the engine is in another process.
+
+    Raises GraderConfigError, saying which option would free it.
+    """
+    check_names(names)
+    asks = {
+        "answers": graders.answers.resolutions > 0 and "set graders.answers.resolutions to 0",
+        "consistency": graders.consistency.judge and "set graders.consistency.judge to false",
+        "agreement": "leave it out",
+        "judge": "leave it out",
+    }
+    for name in names:
+        if remedy := asks.get(name):
+            raise GraderConfigError(
+                f"backend.graders_on: {name} asks the model, so it must run beside it: {remedy}"
+            )

@@ -1,0 +1,53 @@
+"""This process's connection to a Ray cluster, made once, and what Ray's errors mean here."""
+
+import asyncio
+import os
+
+import ray
+from ray.exceptions import RayTaskError
+
+from workers.errors import EngineUnavailableError
+
+
+class RayCluster:
+    """Connects when it is first needed. A connection that was there before is used and kept."""
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._ours = False
+        self._connecting = asyncio.Lock()
+
+    async def connect(self) -> None:
+        """Raises EngineUnavailableError when no cluster answers at the address."""
+        async with self._connecting:
+            if ray.is_initialized():
+                return
+            # A thread of its own: in the main one Ray would take the signal handlers over.
+            await asyncio.to_thread(connect_to, self._address)
+            self._ours = True
+
+    async def aclose(self) -> None:
+        """Disconnect, and end a cluster that Ray started for this process alone."""
+        if self._ours:
+            self._ours = False
+            await asyncio.to_thread(ray.shutdown)
+
+
+def cause(error: BaseException) -> BaseException:
+    """What was raised in an actor, without Ray around it; other errors as they are."""
+    return error.cause if isinstance(error, RayTaskError) and error.cause else error
+
+
+def connect_to(address: str | None) -> None:
+    """`ray.init` with its errors translated. Raises EngineUnavailableError."""
+    # Ray's coming behaviour, chosen now: it leaves the GPUs of actors that ask for none alone.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as exc:
+        where = address or os.environ.get("RAY_ADDRESS") or "a cluster of its own"
+        reason = str(exc).strip().partition("\n")[0]
+        raise EngineUnavailableError(
+            f"no Ray cluster at {where}: {reason}; start one with `ray start --head`, or mend "
+            "backend.address"
+        ) from exc

@@ -1,0 +1,222 @@
+"""The driver's side of a pool of actors: who gets which draw, and what a lost actor means.
+
+Everything given to the pool comes back exactly once: as a result or as a named failure.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import ray
+from ray.exceptions import RayError
+
+from graders.errors import GraderError
+from workers.backends.base import Job
+from workers.backends.config import RayConfig
+from workers.backends.ray_cluster import cause
+from workers.backends.ray_worker import Order, RayWorker
+from workers.errors import EngineUnavailableError, WorkerError
+from workers.types import Draw, Produced
+
+logger = logging.getLogger(__name__)
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+LOSSES = (RayError, WorkerError, GraderError, TimeoutError)
+"""What an actor can be lost to; anything else is an error of this code."""
+
+
+class RayPool:
+    """Keeps `config.workers` actors of one model running, each replaced when it is lost.
+
+    An actor for which the cluster has no room stays pending, which is what Ray's autoscaler goes
+    by; it joins when there is room. `create` makes a new actor.
+    """
+
+    def __init__(self, create: Callable[[], Any], config: RayConfig) -> None:
+        self._create = create
+        self._config = config
+        self._live: list[RayWorker] = []
+        self._homeless: deque[Order] = deque()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._first: asyncio.Future[None] | None = None
+        self._failed_starts = 0
+        self.replaced = 0
+        self.closed = False
+
+    @property
+    def concurrency(self) -> int:
+        """How many draws keep the actors that are up busy."""
+        return sum(worker.concurrency for worker in self._live)
+
+    @property
+    def workers(self) -> tuple[RayWorker, ...]:
+        """The actors that are up."""
+        return tuple(self._live)
+
+    async def start(self) -> None:
+        """Wait until one actor is up. Raises EngineUnavailableError, and the pool is closed."""
+        if self._first is None:
+            self._first = asyncio.get_running_loop().create_future()
+            self._keepers = [
+                asyncio.create_task(self._keep(), name=f"ray worker {number}")
+                for number in range(self._config.workers)
+            ]
+        try:
+            await asyncio.shield(self._first)
+        except EngineUnavailableError:
+            await self.aclose()
+            raise
+
+    async def open(self, key: str, job: Job) -> None:
+        """Make one actor ready for a job, so that what stands in its way is known at once.
+
+        Raises WorkerError and GraderError, as they were raised there.
+        """
+        for _ in range(self._config.max_attempts):
+            try:
+                await self._least_loaded().open(key, job)
+            except (WorkerError, GraderError) as exc:
+                raise cause(exc) from exc
+            except (RayError, TimeoutError, IndexError) as exc:
+                logger.warning("no worker could open %s: %s", job.batch_id, exc)
+                await asyncio.sleep(FIRST_PAUSE)
+            else:
+                return
+
+    def close(self, key: str) -> None:
+        """Have every actor forget a job."""
+        for worker in self._live:
+            worker.close(key)
+
+    async def run(self, key: str, job: Job, draw: Draw) -> Produced:
+        """Produce one draw on the actor with the least to do; cancelling cancels it there."""
+        result: asyncio.Future[Produced] = asyncio.get_running_loop().create_future()
+        order = Order(key, job, draw, result)
+        self._place(order)
+        try:
+            return await result
+        except asyncio.CancelledError:
+            if order in self._homeless:
+                self._homeless.remove(order)
+            any(worker.drop(order) for worker in self._live)
+            raise
+
+    async def aclose(self) -> None:
+        """Kill every actor, pending ones too."""
+        self.closed = True
+        keepers, self._keepers = self._keepers, []
+        for keeper in keepers:
+            keeper.cancel()
+        if keepers:
+            await asyncio.wait(keepers)
+        while self._homeless:
+            _fail(self._homeless.popleft(), "the workers were shut down")
+
+    async def _keep(self) -> None:
+        """Have one actor at all times: when it is lost, its draws go on and another is made."""
+        pause = FIRST_PAUSE
+        while True:
+            worker = RayWorker(self._create(), self._config.unresponsive_seconds)
+            try:
+                await worker.bring_up()
+                pause = FIRST_PAUSE
+                self._join(worker)
+                await worker.serve()
+            except LOSSES as exc:
+                self._leave(worker, exc)
+            finally:
+                ray.kill(worker.actor)
+                if worker in self._live:
+                    self._leave(worker, EngineUnavailableError("the workers were shut down"))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _join(self, worker: RayWorker) -> None:
+        logger.info("a worker is up: %s", worker.health)
+        self._failed_starts = 0
+        self._live.append(worker)
+        if self._first and not self._first.done():
+            self._first.set_result(None)
+        while self._homeless:
+            worker.give(self._homeless.popleft())
+
+    def _leave(self, worker: RayWorker, exc: BaseException) -> None:
+        reason = f"{type(cause(exc)).__name__}: {cause(exc)}".strip().partition("\n")[0]
+        if worker not in self._live:
+            self._failed_start(cause(exc), reason)
+            return
+        logger.warning("a worker is lost and replaced: %s: %s", worker.health, reason)
+        self.replaced += 1
+        self._live.remove(worker)
+        reached, waiting = worker.lost()
+        if isinstance(exc, WorkerError | GraderError):
+            reached, waiting = reached + waiting, []
+        for order in reached:
+            order.losses += 1
+            if order.losses >= self._config.max_attempts:
+                _fail(order, f"lost with {order.losses} workers, the last by {reason}")
+            else:
+                waiting.append(order)
+        for order in waiting:
+            self._place(order)
+
+    def _failed_start(self, exc: BaseException, reason: str) -> None:
+        """A model that can't be loaded is told at once; an actor that died loading is not."""
+        logger.warning("a worker did not come up: %s", reason)
+        self._failed_starts += 1
+        hopeless = isinstance(exc, WorkerError) or (
+            self._failed_starts >= self._config.max_attempts * self._config.workers
+        )
+        if not hopeless or self._live:
+            return
+        if self._first and not self._first.done():
+            said = str(exc) if isinstance(exc, WorkerError) else f"no worker came up: {reason}"
+            self._first.set_exception(EngineUnavailableError(said))
+        while self._homeless:
+            _fail(self._homeless.popleft(), f"no worker came up: {reason}")
+
+    def _place(self, order: Order) -> None:
+        if order.result.done():
+            return
+        if self.closed:
+            _fail(order, "the workers were shut down")
+        elif self._live:
+            self._least_loaded().give(order)
+        else:
+            self._homeless.append(order)
+
+    def _least_loaded(self) -> RayWorker:
+        if not self._live:
+            raise IndexError("no worker is up")
+        return min(self._live, key=lambda worker: worker.load / max(1, worker.concurrency))
+
+
+class RayProducer:
+    """See workers.producer.Producer: one job's producer over a pool that other jobs share."""
+
+    def __init__(self, pool: RayPool, job: Job) -> None:
+        self._pool = pool
+        self._job = job
+        self._key = uuid4().hex
+
+    @property
+    def concurrency(self) -> int:
+        return max(1, self._pool.concurrency)
+
+    async def start(self) -> None:
+        """Wait for the first actor and open the job there. Raises WorkerError and GraderError."""
+        await self._pool.start()
+        await self._pool.open(self._key, self._job)
+
+    async def produce(self, draw: Draw) -> Produced:
+        return await self._pool.run(self._key, self._job, draw)
+
+    async def aclose(self) -> None:
+        self._pool.close(self._key)
+
+
+def _fail(order: Order, reason: str) -> None:
+    if not order.result.done():
+        order.result.set_result(Produced(order.draw, error=f"engine_error: {reason}"))

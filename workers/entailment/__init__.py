@@ -1,0 +1,1 @@
+"""Trains the entailment grader: labelled data in, the shipped ONNX checkpoint out."""
