@@ -87,6 +87,7 @@ def summarise(texts: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
         draws.append(auroc([t.score for t in own], [t.good for t in own]))
     claims = [pair for text in texts for pair in text.claims]
     low, high = np.nanpercentile(draws, [2.5, 97.5])
+    one_class = len({good for _, good in claims}) < 2
     return {
         "texts": len(texts),
         "sources": len(groups),
@@ -94,7 +95,7 @@ def summarise(texts: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
         "auroc": round(auroc([t.score for t in texts], [t.good for t in texts]), 3),
         "auroc_95": [round(float(low), 3), round(float(high), 3)],
         "claims": len(claims),
-        "claim_auroc": round(auroc([p for p, _ in claims], [good for _, good in claims]), 3),
+        "claim_auroc": None if one_class else round(auroc(*zip(*claims, strict=True)), 3),
     }
 
 

@@ -62,7 +62,7 @@ def two_nodes() -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
-        ray.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
         cluster.shutdown()
 
 

@@ -4,6 +4,7 @@ Each pair is run alone: int8 activations are scaled per run, so a batch-mate wou
 """
 
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -194,6 +195,7 @@ def _load_tokenizer(path: Path) -> Any:
 
 
 def _load_session(path: Path) -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or its import leaves a file in TMPDIR
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -5,6 +5,7 @@ vector is their mean.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -45,13 +46,14 @@ class MiniLm:
     """The Embedder of the extra `semantic`; safe to share among threads.
 
     Reimers & Gurevych 2019: mean of the last hidden states, scaled to length one. What else is in
-    its batch moves a vector a little (cosine over .98), since 8-bit activations share a scale.
+    its batch moves a vector a little (cosine about .995), since 8-bit activations share a scale.
     """
 
     version = MODEL_VERSION
 
     def __init__(self, threads: int = 0) -> None:
         """Raises GraderConfigError when the model is not installed or can't be loaded."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or its import leaves a file in TMPDIR
         import onnxruntime
         from tokenizers import Tokenizer
 

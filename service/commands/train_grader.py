@@ -52,7 +52,7 @@ def train_grader(
     try:
         with _reported() as report:
             model = train_rounds(rounds, data, start, out, report)
-        export(model, start, out, {"seed": seed, "scale": scale})
+        export(model, start, out, {"version": "1", "seed": seed, "scale": scale})
         learn_pooling(data, out)
     except (DataFolderError, GraderError, OSError, ValueError) as exc:
         raise stop(str(exc), FAILED) from exc

@@ -58,7 +58,9 @@ async def test_its_judge_tells_right_solutions_from_wrong(wrong_rate: float, hol
     ],
 )
 async def test_its_judge_holds_a_claim_against_the_source(claim: str, holds: bool) -> None:
-    opinion = prompts.read_opinion(await reply(prompts.CLAIM_PROMPT.format(source=SHEET, claim=claim)))
+    opinion = prompts.read_opinion(
+        await reply(prompts.CLAIM_PROMPT.format(source=SHEET, claim=claim))
+    )
     assert opinion.holds is holds
     assert opinion.quote in SHEET
 

@@ -42,7 +42,8 @@ def test_graders_are_built_once_each_and_novelty_is_left_to_admission() -> None:
 def test_an_unknown_grader_is_refused_with_those_that_exist() -> None:
     for ask in (build_graders, build_gate):
         with pytest.raises(
-            GraderConfigError, match=r"'forms'.*form, answers, consistency, agreement, judge, novelty"
+            GraderConfigError,
+            match=r"'forms'.*form, answers, consistency, agreement, judge, novelty",
         ):
             ask(GradersConfig(), ["form", "forms"])
 

@@ -37,11 +37,11 @@ def test_a_paraphrase_is_nearer_than_another_text(model: MiniLm) -> None:
 
 
 def test_vectors_have_length_one_and_hardly_depend_on_their_batch(model: MiniLm) -> None:
-    texts = [ITEM, "short", OTHER * 3, ""]
-    together = model.embed(texts)
+    texts = [ITEM, SAME, OTHER, OTHER * 3, ITEM + SAME + OTHER]
+    together = model.embed([*texts, "", "short"])[: len(texts)]
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     alone = np.concatenate([model.embed([text]) for text in texts])
-    assert (together * alone).sum(axis=1).min() > 0.98
+    assert (together * alone).sum(axis=1).min() > 0.985
 
 
 def test_a_long_text_is_read_beyond_its_first_pieces(model: MiniLm) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import ray
 
@@ -136,6 +138,13 @@ class GraderActor:
                 for grader in self._graders.values():
                     await grader.start()
                 self._started = True
+
+
+def end_process(pid: int) -> None:
+    """Kill the process of a ProducerActor on this machine, if it is still there."""
+    with contextlib.suppress(OSError):
+        if ProducerActor.__name__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
 
 
 def _health(in_hand: int = 0) -> Health:

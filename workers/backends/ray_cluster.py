@@ -1,6 +1,7 @@
 """This process's connection to a Ray cluster, made once, and what Ray's errors mean here."""
 
 import asyncio
+import logging
 import os
 
 import ray
@@ -43,7 +44,7 @@ def connect_to(address: str | None) -> None:
     # Ray's coming behaviour, chosen now: it leaves the GPUs of actors that ask for none alone.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as exc:
         where = address or os.environ.get("RAY_ADDRESS") or "a cluster of its own"
         reason = str(exc).strip().partition("\n")[0]

@@ -4,13 +4,13 @@ Everything given to the pool comes back exactly once: as a result or as a named 
 """
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import ray
 from ray.exceptions import RayError
 
 from graders.errors import GraderError
@@ -23,6 +23,7 @@ from workers.types import Draw, Produced
 
 logger = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+CLOSED = "the workers were shut down"
 LOSSES = (RayError, WorkerError, GraderError, TimeoutError)
 """What an actor can be lost to; anything else is an error of this code."""
 
@@ -112,7 +113,7 @@ class RayPool:
         if keepers:
             await asyncio.wait(keepers)
         while self._homeless:
-            _fail(self._homeless.popleft(), "the workers were shut down")
+            _fail(self._homeless.popleft(), CLOSED)
 
     async def _keep(self) -> None:
         """Have one actor at all times: when it is lost, its draws go on and another is made."""
@@ -126,10 +127,11 @@ class RayPool:
                 await worker.serve()
             except LOSSES as exc:
                 self._leave(worker, exc)
+            except asyncio.CancelledError:
+                self._shut(worker)
+                raise
             finally:
-                ray.kill(worker.actor)
-                if worker in self._live:
-                    self._leave(worker, EngineUnavailableError("the workers were shut down"))
+                worker.kill()
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -162,6 +164,13 @@ class RayPool:
         for order in waiting:
             self._place(order)
 
+    def _shut(self, worker: RayWorker) -> None:
+        """The pool is closed, so nobody takes its draws over."""
+        if worker in self._live:
+            self._live.remove(worker)
+        for order in itertools.chain(*worker.lost()):
+            _fail(order, CLOSED)
+
     def _failed_start(self, exc: BaseException, reason: str) -> None:
         """A model that can't be loaded is told at once; an actor that died loading is not."""
         logger.warning("a worker did not come up: %s", reason)
@@ -181,7 +190,7 @@ class RayPool:
         if order.result.done():
             return
         if self.closed:
-            _fail(order, "the workers were shut down")
+            _fail(order, CLOSED)
         elif self._live:
             self._least_loaded().give(order)
         else:

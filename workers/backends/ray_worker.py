@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
 from workers.backends.base import Job
-from workers.backends.ray_actors import Health
+from workers.backends.ray_actors import Health, end_process
 from workers.backends.ray_cluster import cause
 from workers.errors import EngineUnavailableError, WorkerError
 from workers.types import Draw, Produced
@@ -106,6 +109,14 @@ class RayWorker:
         if self._open.pop(key, None):
             self._outbox.closed.append(key)
             self._news.set()
+
+    def kill(self) -> None:
+        """End the actor, and its process even if that is stopped: it would keep its GPU."""
+        ray.kill(self.actor)
+        if self.health is not None:
+            on_its_node = NodeAffinitySchedulingStrategy(self.health.node, soft=False)
+            end = ray.remote(end_process).options(num_cpus=0, scheduling_strategy=on_its_node)
+            end.remote(self.health.pid)
 
     def lost(self) -> tuple[list[Order], list[Order]]:
         """The draws that were in the actor's hands, and those that never reached it."""

@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from graders.entailment.encoding import MAX_LENGTH
+from workers.entailment.labelled import FILES
 from workers.entailment.network import CrossEncoder
 
 FORMAT: Final = 1
 INPUTS: Final = ("ids", "mask", "types")
 OUTPUTS: Final = ("claim", "tokens")
 OPSET: Final = 17
+MADE: Final = ("corrupted documents", "corrupted responses", "fact sheets", "place records")
+"""What training reads beside the labelled sets."""
 
 
 class Int8Words(nn.Module):
@@ -112,8 +115,14 @@ def export(model: CrossEncoder, base: Path, out: Path, facts: Mapping[str, Any])
     tokenizer = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
     tokenizer |= {"truncation": None, "padding": None}
     _write(out / "tokenizer.json", tokenizer)
-    config = {"format": FORMAT, "max_length": MAX_LENGTH, "labels": ["supported"]}
-    _write(out / "config.json", {**config, "languages": ["en"], **facts})
+    config = {
+        "format": FORMAT,
+        "max_length": MAX_LENGTH,
+        "labels": ["supported"],
+        "languages": ["en"],
+        "trained_on": [*FILES, *MADE],
+    }
+    _write(out / "config.json", {**config, **facts})
 
 
 def write_onnx(model: CrossEncoder, path: Path, quantised_words: bool) -> None:

@@ -73,6 +73,9 @@ def train_rounds(
     for number, config in enumerate(configs, start=1):
         model = train(config, data, base, out / f"round-{number}", report, weights)
         weights = {name: value.cpu() for name, value in model.state_dict().items()}
+    folders = [out / f"round-{number}" for number in range(1, len(configs) + 1)]
+    logs = [json.loads((folder / LOG_FILE).read_text()) for folder in folders]
+    (out / LOG_FILE).write_text(json.dumps({"rounds": logs}, indent=1) + "\n")
     return model
 
 
