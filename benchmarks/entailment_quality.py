@@ -107,7 +107,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     given = parser.parse_args()
     encoder = load_encoder(given.model)
-    report: dict[str, Any] = {"environment": describe_environment(), "sets": {}}
+    environment = describe_environment()
+    environment["command"] = environment["command"].replace(str(given.data), "DIR")
+    report: dict[str, Any] = {"environment": environment, "sets": {}}
     for name in given.sets:
         rows = read_rows(given.data / "consistency" / SETS[name])
         rows = [row for row in rows if is_held_out(name, row["source_id"], row["source"])]

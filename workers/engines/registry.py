@@ -26,7 +26,7 @@ def build_engine(config: EngineConfig) -> Engine:
         engine: Engine = getattr(import_module(module), name)(config)
     except ModuleNotFoundError as exc:
         raise EngineUnavailableError(
-            f"the {config.kind} engine needs {exc.name}: pip install "
+            f"the {config.kind} engine needs {(exc.name or '').partition('.')[0]}: pip install "
             f"'{EXTRAS.get(config.kind, 'winnow')}'"
         ) from exc
     return engine
