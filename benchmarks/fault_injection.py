@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -41,10 +40,6 @@ LEASE_SECONDS = 2.0
 AWAY_SECONDS = 10.0
 PATIENCE = 240.0
 POLL = 0.02
-AGENT_PORTS: Final = (
-    *("metrics_agent_port", "metrics_export_port"),
-    *("dashboard_agent_listen_port", "runtime_env_agent_port"),
-)
 _RESOURCES: Callable[[], Mapping[str, float]] = ray.cluster_resources
 _FREE: Callable[[], Mapping[str, float]] = ray.available_resources
 GRADERS = GradersConfig(consistency=ConsistencyConfig(judge=False))
@@ -57,27 +52,20 @@ SOURCES = tuple(
 @contextlib.contextmanager
 def two_nodes() -> Iterator[Cluster]:
     """A cluster of two nodes on this machine. Each has a place for one engine of each kind."""
-    cluster = Cluster(initialize_head=True, head_node_args={**a_node(), "include_dashboard": False})
-    cluster.add_node(**a_node())
+    # Ray's own way to end with the process takes signal handlers, which only the main thread may.
+    cluster = Cluster(shutdown_at_exit=False)
     try:
+        cluster.add_node(**a_node(), include_dashboard=False)
+        cluster.add_node(**a_node())
         yield cluster
     finally:
         ray.shutdown()
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def a_node(**resources: float) -> dict[str, Any]:
-    """The arguments of one more node.
-
-    Ray gives its agents 20 seconds to choose ports, too few where many compete for a core: so
-    they are told.
-    """
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in AGENT_PORTS]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        ports = {name: p.getsockname()[1] for name, p in zip(AGENT_PORTS, probes, strict=True)}
-    return {"num_cpus": 4, "resources": resources or {"engine": 1, "driven": 1}, **ports}
+    """The arguments of one more node; unless told, it has a place for one engine of each kind."""
+    return {"num_cpus": 4, "resources": resources or {"engine": 1, "driven": 1}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +220,9 @@ async def _kill_node(scene: Scene) -> float:
 
 async def _lose_database(scene: Scene) -> float:
     """Nobody else may write for ten seconds; from then on the ledger must grow again."""
+    path = scene.url.removeprefix("sqlite:///")
     with contextlib.closing(
-        sqlite3.connect(scene.url.removeprefix("sqlite:///"), isolation_level=None, timeout=60)
+        sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
     ) as other:
         await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
         await asyncio.sleep(AWAY_SECONDS)

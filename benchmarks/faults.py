@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
 import statistics
 from collections.abc import Mapping, Sequence
@@ -87,7 +86,6 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")
     with two_nodes() as cluster:
         seconds = asyncio.run(_throw(cluster, given.kinds, given.times, given.count, given.seed))
     rows = {kind: _row(each) for kind, each in seconds.items()}

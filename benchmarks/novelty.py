@@ -27,6 +27,7 @@ def main() -> None:
     if "scale" in options.sections:
         from benchmarks.novelty_scale import at_sizes
 
+        _say(f"scale: {options.sizes}")
         results["scale"] = at_sizes(options.sizes, options.seed, options.scratch)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "novelty.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -39,14 +40,17 @@ def _quality(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks import novelty_quality as quality
     from graders.novelty.embedding import shared_embedder
 
+    _say("near-duplicates")
     figures = {
         "near_duplicates": quality.near_duplicates(options.data, options.texts // 10, options.seed)
     }
     if options.data is None or missing():
         return figures
     embed = quality.Embedded(shared_embedder())
+    _say("rephrased benchmark items (embeds several thousand texts)")
     figures["rephrased"] = quality.rephrased(options.data, embed, options.seed, options.most)
     figures["rewrites"] = quality.rewrites(options.data, embed)
+    _say("pairs of the labelled sets")
     figures["pairs"] = quality.pairs(options.data, embed, options.most)
     return figures
 
@@ -54,13 +58,19 @@ def _quality(options: argparse.Namespace) -> dict[str, Any]:
 def _speed(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks import novelty_speed as speed
 
+    _say("speed in memory and admitted")
     figures = {
         "in_memory": speed.in_memory(options.texts, options.seed),
         "persisted": speed.persisted(options.texts // 2, options.seed, options.scratch),
     }
     if not missing():
+        _say("speed of embedding")
         figures["embedding"] = speed.embedding(max(16, options.texts // 100), options.seed)
     return figures
+
+
+def _say(what: str) -> None:
+    print(f"novelty: {what}", file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

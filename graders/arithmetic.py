@@ -245,7 +245,7 @@ def _rounds_to(value: Rational, right: Expression, sign: str) -> bool:
     off = [(abs(value * s) - abs(target)) * 10**places for s in scales]
     endless = any(prime not in (2, 5) for prime in _primes(int(value.q)))
     if target == 0 or value * target < 0:
-        return value == target
+        return bool(value == target)
     cut_off = places >= 2 and endless and any(0 <= gap < 1 for gap in off)
     close = any(2 * abs(gap) <= 1 for gap in off)
     return cut_off or (close and (places >= 2 or endless or sign in "≈≃"))

@@ -1,6 +1,5 @@
 """Fixtures that more than one suite uses."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -69,13 +68,27 @@ def checkpoint(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[Any]:
-    """A Ray cluster of two nodes on this machine, one for all tests; slow machines get time."""
-    os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+    """A Ray cluster of two nodes on this machine, one for all tests."""
     from benchmarks.fault_injection import two_nodes
 
     with two_nodes() as cluster:
         yield cluster
+
+
+# Importing vLLM warns, and vLLM leaves its sockets' context to the garbage collector.
+OF_VLLM = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore:Unclosed context <zmq:ResourceWarning",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run vLLM start its processes, for which a busy machine takes minutes."""
+    for item in items:
+        if item.get_closest_marker("vllm"):
+            item.add_marker(pytest.mark.timeout(1800))
+            item.add_marker(OF_VLLM)
 
 
 @pytest.fixture(scope="session")

@@ -21,14 +21,7 @@ from workers.errors import EngineError, EngineUnavailableError, PromptTooLongErr
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROMPT = "Tell me about Saturn.\n\nName: Saturn\nMoons: 146\nKind: planet\nColour: yellow"
-
-
 CONTEXT = 256
-VLLM = [
-    pytest.mark.vllm,
-    pytest.mark.timeout(3600),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
-]
 
 Build = Callable[[], Engine]
 
@@ -73,8 +66,8 @@ def vllm(request: pytest.FixtureRequest) -> EngineConfig:
         scripted,
         transformers,
         openai,
-        pytest.param(openai_of_vllm, marks=VLLM),
-        pytest.param(vllm, marks=VLLM),
+        pytest.param(openai_of_vllm, marks=pytest.mark.vllm),
+        pytest.param(vllm, marks=pytest.mark.vllm),
     ],
     ids=lambda config: config.__name__,
 )

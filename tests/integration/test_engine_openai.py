@@ -324,7 +324,6 @@ async def test_the_gateway_writes_with_an_endpoint_and_lists_it(
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(3600)
 async def test_vllms_own_server_is_served_from_and_tells_its_models(vllm_server: str) -> None:
     engine = OpenAIEngine(OpenAIConfig(base_url=vllm_server, model=TINY_MODEL, concurrency=8))
     await engine.start()

@@ -15,12 +15,7 @@ from workers.engines.registry import build_engine
 from workers.engines.vllm import VllmEngine
 from workers.errors import EngineError, EngineUnavailableError
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.timeout(3600),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
 PROMPT = "Name: Saturn\nMoons: 146\nKind: planet"
 
 

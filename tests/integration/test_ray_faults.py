@@ -1,5 +1,6 @@
 """Faults under load on a real cluster: after each exactly N samples, none twice, no leaks."""
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -27,11 +28,13 @@ KINDS = (
 async def backend(ray_cluster: Any) -> AsyncIterator[Any]:
     """Two engines and a grader, on which all the batches run; nothing of it is left in the end."""
     from benchmarks.fault_injection import backend_on, nothing_left, pids_of
+    from workers.backends.ray_cluster import connect_to
 
     opened = backend_on(ray_cluster.address)
     yield opened
     pids = await pids_of(opened)
     await opened.aclose()
+    await asyncio.to_thread(connect_to, ray_cluster.address)  # closing ended the connection
     await nothing_left(pids)
 
 
@@ -43,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[Any]:
         yield opened
 
 
-def test_every_kind_of_fault_is_thrown_here() -> None:
+async def test_every_kind_of_fault_is_thrown_here() -> None:
     from benchmarks.fault_injection import KINDS as THROWN
 
     assert set(KINDS) == set(THROWN)

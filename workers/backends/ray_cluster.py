@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from typing import ClassVar
 
 import ray
 from ray.exceptions import RayTaskError
@@ -11,26 +12,32 @@ from workers.errors import EngineUnavailableError
 
 
 class RayCluster:
-    """Connects when it is first needed. A connection that was there before is used and kept."""
+    """Connects when it is first needed. A connection that was there before is used and kept.
+
+    A process has one connection to Ray; the last of those who use it ends it.
+    """
+
+    _users: ClassVar[set["RayCluster"]] = set()
+    _ours: ClassVar[bool] = False
 
     def __init__(self, address: str | None) -> None:
         self._address = address
-        self._ours = False
         self._connecting = asyncio.Lock()
 
     async def connect(self) -> None:
         """Raises EngineUnavailableError when no cluster answers at the address."""
         async with self._connecting:
-            if ray.is_initialized():
-                return
-            # A thread of its own: in the main one Ray would take the signal handlers over.
-            await asyncio.to_thread(connect_to, self._address)
-            self._ours = True
+            if not ray.is_initialized():
+                # A thread of its own: in the main one Ray would take the signal handlers over.
+                await asyncio.to_thread(connect_to, self._address)
+                RayCluster._ours = True
+            RayCluster._users.add(self)
 
     async def aclose(self) -> None:
         """Disconnect, and end a cluster that Ray started for this process alone."""
-        if self._ours:
-            self._ours = False
+        RayCluster._users.discard(self)
+        if RayCluster._ours and not RayCluster._users:
+            RayCluster._ours = False
             await asyncio.to_thread(ray.shutdown)
 
 
