@@ -15,7 +15,13 @@ from graders.cases import Case, ask_model, check_by_rules, open_case
 from graders.config import ConsistencyConfig
 from graders.entailment.evidence import LIKELY, claim_evidence, score_of
 from graders.entailment.language import foreign_language, unreadable_prose
-from graders.entailment.model import CrossEncoder, Support, folder_of, load_encoder
+from graders.entailment.model import (
+    CrossEncoder,
+    Support,
+    folder_of,
+    load_encoder,
+    weights_of,
+)
 from graders.entailment.pooling import Kind, Pooling, WorstClaim, features_of, load_pooling
 from graders.entailment.premise import find_terms
 from graders.entailment.support import claim_support, claims_support
@@ -53,6 +59,8 @@ class ConsistencyGrader:
         encoder: CrossEncoder | None = None,
     ) -> None:
         self.config = config or ConsistencyConfig()
+        if self.config.model is not None:
+            self.version = f"{type(self).version}-{weights_of(self.config.model)}"
         self.complete = complete
         self._encoder = encoder
         self._pooling: Pooling = WorstClaim()

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
 from math import exp, isfinite
 from os import cpu_count
 from pathlib import Path
@@ -67,6 +69,19 @@ class CrossEncoder(Protocol):
 def folder_of(model: str) -> Path:
     """Where a model lies, if it is a folder at all; a name on the hub gives a path to nothing."""
     return SHIPPED_FOLDER if model == SHIPPED else Path(model).expanduser()
+
+
+@cache
+def weights_of(model: str) -> str:
+    """What tells one set of weights from another: a digest of a folder's files, or a hub name."""
+    folder = folder_of(model)
+    if not folder.is_dir():
+        return model
+    digest = blake2b(digest_size=4)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".onnx", ".json", ".safetensors"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def load_encoder(model: str, threads: int = 0, support_label: str | None = None) -> CrossEncoder:

@@ -190,3 +190,10 @@ async def test_with_judge_off_the_model_is_not_asked() -> None:
     grader = ConsistencyGrader(ConsistencyConfig(model=None, judge=False), oracle)
     await grader.grade([candidate("A gas.")])
     assert oracle.calls == []
+
+
+def test_the_version_names_the_weights_so_that_a_certificate_does_not_outlive_them() -> None:
+    shipped, without = ConsistencyConfig(), ConsistencyConfig(model=None)
+    assert ConsistencyGrader(without).version == ConsistencyGrader.version
+    assert ConsistencyGrader(shipped).version.startswith(f"{ConsistencyGrader.version}-")
+    assert ConsistencyGrader(ConsistencyConfig(model="org/name")).version.endswith("-org/name")
