@@ -1,5 +1,6 @@
 """Batch jobs on a real cluster of two nodes, with workers killed in the middle."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 from tests.integration.batch_jobs import ROOT, JobFolder, wait_until
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 COUNT = 60
 ENGINE = {"latency_s": 0.5, "concurrency": 4}
 
@@ -56,7 +57,14 @@ def test_a_submitted_job_delivers_exactly_n_though_a_worker_is_killed(
     client = JobSubmissionClient(two_nodes.dashboard)
     command = shlex.join([sys.executable, "-m", "workers.batch", job.file])
     environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
-    submitted = client.submit_job(entrypoint=command, runtime_env=environment)
+
+    def submit() -> str | None:
+        """The job's id; None while no node's agent is up yet to take it."""
+        with contextlib.suppress(RuntimeError):
+            return client.submit_job(entrypoint=command, runtime_env=environment)
+        return None
+
+    submitted = wait_until(submit, "an agent to take the job")
     wait_until(lambda: any(r.progress.accepted >= 5 for r in job.records()), "five samples")
     os.kill(two_nodes.pids("ProducerActor")[0], signal.SIGKILL)
     status = wait_until(lambda: _ended(client.get_job_status(submitted)), "the end of the job")
