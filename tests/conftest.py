@@ -1,5 +1,7 @@
 """Fixtures that more than one suite uses."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,9 @@ import pytest
 
 from workers.engines.registry import TINY_MODEL, resolve_model
 
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# A shell's background jobs ignore Ctrl-C, and so would the processes that tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>\n{% endfor %}"
     "{% if add_generation_prompt %}<s>assistant\n{% endif %}"

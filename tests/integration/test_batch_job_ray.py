@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,13 +38,25 @@ class TwoNodes:
 def two_nodes() -> Iterator[TwoNodes]:
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": 0}
+    head = {
+        "num_cpus": 1,
+        "include_dashboard": True,
+        "dashboard_port": 0,
+        "dashboard_agent_listen_port": _free_port(),  # other clusters' agents hold the usual one
+    }
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         cluster.add_node(num_cpus=1)
         yield TwoNodes(cluster.address, f"http://{cluster.head_node.webui_url}")
     finally:
         cluster.shutdown()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def test_a_submitted_job_delivers_exactly_n_though_a_worker_is_killed(

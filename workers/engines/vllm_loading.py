@@ -45,16 +45,20 @@ def load(config: VllmConfig) -> Any:
 
     path = resolve_model(config.model)
     check_names(config.engine_args, [field.name for field in dataclasses.fields(AsyncEngineArgs)])
-    given = {**DEFAULTS, **_cache(config.engine_args), **config.engine_args}
     try:
         return AsyncLLM.from_engine_args(
-            AsyncEngineArgs(model=path, max_num_seqs=config.max_batch, **given)
+            AsyncEngineArgs(model=path, max_num_seqs=config.max_batch, **arguments(config))
         )
     except Exception as exc:  # a checkpoint or a driver may raise anything
         raise EngineUnavailableError(
             f"vLLM can't load {config.model!r} ({_reason(exc)}): see its log on standard error, "
             "and check the model and engine_args"
         ) from exc
+
+
+def arguments(config: VllmConfig) -> dict[str, Any]:
+    """The engine arguments: our defaults under the user's own."""
+    return {**DEFAULTS, **_cache(config.engine_args), **config.engine_args}
 
 
 def check_names(given: Mapping[str, Any], known: list[str]) -> None:
