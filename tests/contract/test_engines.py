@@ -1,6 +1,7 @@
 """What every engine promises, asked of each: scripted, transformers, openai and vllm."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -119,6 +120,16 @@ async def test_more_requests_than_slots_are_all_served(engine: Engine) -> None:
     requests = [ask(i, max_tokens=1 + i % 9) for i in range(3 * engine.concurrency)]
     replies = await asyncio.gather(*(engine.generate(request) for request in requests))
     assert all(g.completion_tokens <= r.max_tokens for g, r in zip(replies, requests, strict=True))
+
+
+async def test_the_seconds_of_all_requests_add_up_to_no_more_than_the_time_that_passed(
+    engine: Engine,
+) -> None:
+    began = time.perf_counter()
+    replies = await asyncio.gather(*(engine.generate(ask(i)) for i in range(2 * 16)))
+    passed = time.perf_counter() - began
+    assert all(reply.seconds > 0 for reply in replies)
+    assert sum(reply.seconds for reply in replies) <= passed
 
 
 async def test_max_tokens_ends_a_text_with_length(engine: Engine) -> None:

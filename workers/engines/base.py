@@ -31,7 +31,12 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What came back. `seconds` is this request's share of the engine's busy time."""
+    """What came back. `seconds` is this request's share of the engine's busy time.
+
+    At every moment (on `transformers`: in every step) the requests in flight share it equally, so
+    the seconds of all requests add up to the time that the engine was busy, never to more. An
+    endpoint (`openai`) counts as busy while it has a request of ours, also one that waits there.
+    """
 
     text: str
     finish_reason: FinishReason

@@ -13,6 +13,7 @@ from graders import prompts
 from workers.engines import scripted_problems, scripted_prose
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.config import ScriptedConfig
+from workers.engines.in_flight import BusyTime
 from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
 from workers.recipes import answer, dialogue, essay, problem_set
 
@@ -63,6 +64,7 @@ class ScriptedEngine:
         self.model = config.model
         self.concurrency = config.concurrency
         self._config = config
+        self._busy = BusyTime()
         self._running = False
 
     async def start(self) -> None:
@@ -84,14 +86,15 @@ class ScriptedEngine:
                 f"the prompt has {prompt_tokens} tokens and the context holds {config.context}, "
                 "prompt and reply together: shorten the source"
             )
-        await asyncio.sleep(config.latency_s)
-        if rng.random() < config.failure_rate:
-            raise EngineError("the scripted engine was told to fail this request")
-        limit = min(room, request.max_tokens)
-        text, reason = self._cut(self._write(request.prompt, rng), request, limit)
-        text, reason = self._show(text, reason, on_text)
-        tokens = limit if reason == "length" else self._tokens(len(text.split()))
-        return Generation(text, reason, prompt_tokens, tokens, config.latency_s)
+        with self._busy.request() as seconds:
+            await asyncio.sleep(config.latency_s)
+            if rng.random() < config.failure_rate:
+                raise EngineError("the scripted engine was told to fail this request")
+            limit = min(room, request.max_tokens)
+            text, reason = self._cut(self._write(request.prompt, rng), request, limit)
+            text, reason = self._show(text, reason, on_text)
+            tokens = limit if reason == "length" else self._tokens(len(text.split()))
+            return Generation(text, reason, prompt_tokens, tokens, seconds())
 
     async def aclose(self) -> None:
         self._running = False
