@@ -23,6 +23,9 @@ class Candidate:
     `question` is the problem it answers, `answer` its final answer, `gold` a trusted answer.
     `prompt` is what the model was asked, where that is known; it is not stored.
     `malformed` says why the recipe's parser refused the text; then `body` is the whole text.
+    `finish_reason` is `stop`, `length` (the token limit) or `aborted`. Writing the text took
+    `engine_seconds` of an engine; graders that asked a model about it had that read and write
+    `grading_tokens` in `grading_engine_seconds`.
     """
 
     batch_id: str
@@ -42,6 +45,8 @@ class Candidate:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     engine_seconds: float = 0.0
+    grading_tokens: int = 0
+    grading_engine_seconds: float = 0.0
     prompt: str | None = None
 
 

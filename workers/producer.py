@@ -5,7 +5,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,6 +29,10 @@ Watch = Callable[[str], Grade | None]
 """Follows one text while it is written; a grade means that no continuation of it can pass."""
 OpenWatch = Callable[[Source], Watch | None]
 """The watch over one text about a source; None where none can be kept."""
+
+
+_asked: ContextVar[list[Generation] | None] = ContextVar("_asked", default=None)
+"""Replies to what graders asked about the candidate at hand, so that it can be charged for them."""
 
 
 class Producer(Protocol):
@@ -133,9 +139,10 @@ class LocalProducer:
         if stream.grade is not None and generation.finish_reason == "aborted":
             gate = self._panel.gate.requiring((stream.grade.grader,))
             return Produced(draw, candidate, (stream.grade,), decide(gate, (stream.grade,)))
-        async with asyncio.timeout_at(deadline):
-            [judged] = await self._panel.grade([candidate])
-        return Produced(draw, candidate, judged.grades, judged.verdict)
+        with _asking() as asked:
+            async with asyncio.timeout_at(deadline):
+                [judged] = await self._panel.grade([candidate])
+        return Produced(draw, _charged(candidate, asked), judged.grades, judged.verdict)
 
     def _request(self, prompt: str, seed: int) -> GenerationRequest:
         recipe = self._recipe
@@ -217,6 +224,9 @@ class _EngineComplete:
             generation = await self._engine.generate(request)
         except EngineError as exc:
             return Completion("", error=str(exc) or type(exc).__name__)
+        asked = _asked.get()
+        if asked is not None:
+            asked.append(generation)
         return Completion(generation.text)
 
 
@@ -226,6 +236,25 @@ def engine_complete(engine: Engine) -> Complete:
     An EngineError spoils its own reply only. Any other error cancels the rest and is raised.
     """
     return _EngineComplete(engine)
+
+
+@contextmanager
+def _asking() -> Iterator[list[Generation]]:
+    """Collects the replies that graders get meanwhile, in this task and in those it starts."""
+    asked: list[Generation] = []
+    token = _asked.set(asked)
+    try:
+        yield asked
+    finally:
+        _asked.reset(token)
+
+
+def _charged(candidate: Candidate, asked: Sequence[Generation]) -> Candidate:
+    return replace(
+        candidate,
+        grading_tokens=sum(reply.prompt_tokens + reply.completion_tokens for reply in asked),
+        grading_engine_seconds=sum(reply.seconds for reply in asked),
+    )
 
 
 def _recipe_failure(draw: Draw, part: str, exc: Exception) -> Produced:

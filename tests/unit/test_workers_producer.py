@@ -245,6 +245,26 @@ async def test_graders_ask_the_engine_and_one_failure_spoils_one_reply_only() ->
     assert [reply.error for reply in replies] == [None, "too busy", None]
 
 
+async def test_a_candidate_is_charged_for_what_graders_ask_about_it_and_for_nothing_else() -> None:
+    class Asks(BrokenGrader):
+        async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+            asked = [str(n) for n in range(candidates[0].seq)]
+            await asyncio.sleep(0)
+            await complete(asked, max_tokens=5, temperature=0.0, seeds=[0] * len(asked))
+            return [Grade("form", "1", 1.0)]
+
+    engine = FixedEngine("text")
+    complete = engine_complete(engine)
+    local = LocalProducer(engine, ESSAY, Panel([Asks()], GATE), "b")
+    made = await asyncio.gather(*(local.produce(replace(DRAW, seq=seq)) for seq in range(3)))
+    await complete(["for nobody"], max_tokens=5, temperature=0.0, seeds=[0])
+    for seq, candidate in enumerate(item.candidate for item in made):
+        assert candidate is not None
+        assert (candidate.completion_tokens, candidate.engine_seconds) == (22, 0.5)
+        assert candidate.grading_tokens == 33 * seq
+        assert candidate.grading_engine_seconds == 0.5 * seq
+
+
 async def test_an_unexpected_error_in_one_reply_ends_the_others() -> None:
     class Breaks(FixedEngine):
         async def generate(
