@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
 from graders.types import Candidate
+from workers.costs import money
 from workers.dispatch import Dispatcher
 from workers.lease import LEASE_SECONDS, Lease
 from workers.oversample import Oversampler
@@ -31,7 +32,12 @@ from workers.types import (
 OnProgress = Callable[[Progress, list[LedgerRow]], None]
 RUNNING_PER_SLOT = 2
 IN_FLIGHT_PER_SLOT = 4
-_BUDGETS = (StopReason.MAX_CANDIDATES, StopReason.MAX_TOKENS, StopReason.MAX_SECONDS)
+_BUDGETS = (
+    StopReason.MAX_CANDIDATES,
+    StopReason.MAX_TOKENS,
+    StopReason.MAX_SECONDS,
+    StopReason.MAX_MONEY,
+)
 _HAS_ITS_SAMPLES = "the batch already has its samples"
 
 
@@ -215,6 +221,7 @@ class _Run:
             StopReason.CANCELLED: self._cancel.is_set() or self._lease.cancel_requested,
             StopReason.MAX_SECONDS: self._seconds_left() == 0,
             StopReason.MAX_TOKENS: _spent(self._tokens(), budget.max_tokens),
+            StopReason.MAX_MONEY: _spent(self._money(), budget.max_money),
             StopReason.JUDGE_UNHEALTHY: self._judge_unhealthy,
             StopReason.ENGINE_FAILING: self._oversampler.failing,
             StopReason.NO_USABLE_SOURCE: idle and self._oversampler.exhausted,
@@ -229,20 +236,26 @@ class _Run:
     def _tokens(self) -> int:
         return self._progress.prompt_tokens + self._progress.completion_tokens
 
+    def _money(self) -> float:
+        return money(self._progress, self._lease.record.price) or 0.0
+
     def _draws_left(self) -> int:
         """Draws that the producer and the budgets have room for now.
 
-        Tokens are reckoned at the mean price of the ledger's candidates; while any are left, one
-        draw may be out, or the batch would stand still.
+        Tokens and money are reckoned at the mean of the ledger's candidates; while any are left,
+        one draw may be out, or the batch would stand still.
         """
         out, budget = self._dispatcher, self._spec.budget
         left = RUNNING_PER_SLOT * self._slots - out.running
         if budget.max_candidates is not None:
             left = min(left, budget.max_candidates - out.next_seq)
-        if budget.max_tokens is not None and self._tokens():
-            price = self._tokens() / _judged(self._progress)
-            affordable = int((budget.max_tokens - self._tokens()) / price)
-            left = min(left, max(affordable, 1) - out.in_flight)
+        for used, limit in (
+            (self._tokens(), budget.max_tokens),
+            (self._money(), budget.max_money),
+        ):
+            if limit is not None and used:
+                affordable = int((limit - used) / (used / _judged(self._progress)))
+                left = min(left, max(affordable, 1) - out.in_flight)
         return left
 
     def _seconds_left(self) -> float | None:
@@ -275,7 +288,7 @@ def _judged(progress: Progress) -> int:
     return progress.accepted + progress.rejected + progress.failed
 
 
-def _spent(used: int, limit: int | None) -> bool:
+def _spent(used: float, limit: float | None) -> bool:
     return limit is not None and used >= limit
 
 

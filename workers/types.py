@@ -28,6 +28,7 @@ class StopReason(StrEnum):
     MAX_CANDIDATES = "max_candidates"
     MAX_TOKENS = "max_tokens"
     MAX_SECONDS = "max_seconds"
+    MAX_MONEY = "max_money"
     CANCELLED = "cancelled"
     NO_USABLE_SOURCE = "no_usable_source"
     ENGINE_FAILING = "engine_failing"
@@ -50,12 +51,22 @@ class Budget:
     tokens of the candidates in the ledger, rejected ones too; not the tokens that graders have the
     model generate, nor those of failed candidates. It is looked at after each admission, and no
     more is drawn than the mean price so far affords, so it may be overshot by what was in flight.
-    `max_seconds` is the time that the batch has run, over all its runs.
+    `max_seconds` is the time that the batch has run, over all its runs. `max_money` needs a price,
+    counts what the engines' busy time costs at it, and is kept as `max_tokens` is.
     """
 
     max_candidates: int | None = None
     max_tokens: int | None = None
     max_seconds: float | None = None
+    max_money: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an hour of one busy engine costs; `currency` is a label, `EUR`, or empty."""
+
+    per_engine_hour: float
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,10 @@ class Progress:
     """How far a batch is. accepted + rejected + failed is every candidate ever drawn.
 
     `rejected_by` counts rejections by grader (a candidate that fails two counts for both).
+    `rejected_tokens` are completion tokens of rejected texts. `aborted` texts were stopped after
+    `aborted_tokens`; `unaborted` ones were written to their end or to the token limit.
+    `engine_seconds` count writing and graders' questions to a model, `grading_engine_seconds` and
+    `grading_tokens` the latter alone. See workers.costs.
     """
 
     total: int
@@ -133,7 +148,13 @@ class Progress:
     rejected_by: Mapping[str, int] = field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    rejected_tokens: int = 0
+    aborted: int = 0
+    aborted_tokens: int = 0
+    unaborted: int = 0
+    grading_tokens: int = 0
     engine_seconds: float = 0.0
+    grading_engine_seconds: float = 0.0
     grader_seconds: float = 0.0
     elapsed_seconds: float = 0.0
 

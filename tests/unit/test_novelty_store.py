@@ -14,6 +14,7 @@ from graders.novelty.embedding import DIMENSIONS, Vectors
 from graders.types import Candidate, Grade, Source, Verdict
 from workers.errors import StoreError
 from workers.store import SqlStore
+from workers.store.migrations import ADDED_BY_3
 from workers.types import BatchSpec, Draw, LedgerRow, Outcome, Produced
 
 LETTERS = str.maketrans("0123456789", "bcdfghjklm")
@@ -169,6 +170,7 @@ def test_a_database_of_the_first_schema_keeps_its_texts(url: str, opened: Open) 
         "DROP TABLE IF EXISTS audit_draws",
         "DROP TABLE IF EXISTS audits",
         "ALTER TABLE novelty_texts ADD COLUMN exact BIGINT",
+        *(f"ALTER TABLE batches DROP COLUMN {name}" for name in ADDED_BY_3),
         "CREATE INDEX ix_novelty_texts_exact ON novelty_texts (exact)",
         "CREATE TABLE novelty_bands (key BIGINT, text_id INTEGER, PRIMARY KEY (key, text_id))",
         "UPDATE schema_version SET version = 1, novelty_index = 'pairs-n4-min6-rensa2-s1-32x4'",

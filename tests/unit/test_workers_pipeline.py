@@ -23,6 +23,7 @@ from workers.types import (
     Draw,
     LedgerRow,
     Outcome,
+    Price,
     Produced,
     Progress,
     Status,
@@ -65,8 +66,9 @@ class ScriptedProducer:
             return Produced(draw, error=word)
         text = f"sample {draw.seq} {draw.seed}"
         candidate = Candidate(
-            "b", draw.seq, "essay", text, text, draw.source, prompt_tokens=4, completion_tokens=6
-        )
+            "b", draw.seq, "essay", text, text, draw.source, prompt_tokens=4, completion_tokens=6,
+            engine_seconds=36.0,
+        )  # fmt: skip
         verdict = Verdict(True) if word == "pass" else Verdict(False, (Failure("form", "bad"),))
         score = float(word == "pass")
         return Produced(draw, candidate, (Grade("form", "1", score),), verdict)
@@ -154,6 +156,14 @@ async def test_a_spent_token_budget_ends_the_batch_at_about_its_limit(store: Sql
     result, _ = await run(store, ScriptedProducer(), spec)
     assert result.stop_reason is StopReason.MAX_TOKENS
     assert 500 <= result.progress.prompt_tokens + result.progress.completion_tokens <= 600
+
+
+async def test_a_spent_budget_of_money_ends_the_batch_at_about_its_limit(store: SqlStore) -> None:
+    spec = replace(SPEC, count=1000, budget=Budget(max_money=50.0))
+    batch_id = store.create_batch(spec, None, Price(100.0, "EUR"))[0].id
+    result, _ = await run(store, ScriptedProducer(), spec, batch_id=batch_id)
+    assert (result.status, result.stop_reason) == (Status.COMPLETED, StopReason.MAX_MONEY)
+    assert 50 * 36 <= result.progress.engine_seconds <= 60 * 36
 
 
 @pytest.mark.parametrize(

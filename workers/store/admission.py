@@ -120,6 +120,9 @@ def _count(connection: Connection, batch: RowMapping, ledger: Sequence[LedgerRow
     """Add the rows to the counters; the batch's row is locked."""
     outcomes = Counter(row.outcome for row in ledger)
     made = [row.candidate for row in ledger if row.candidate]
+    refused = [row.candidate for row in ledger if row.outcome is Outcome.REJECTED]
+    aborted = [item for item in made if item.finish_reason == "aborted"]
+    grading_engine_seconds = sum(item.grading_engine_seconds for item in made)
     reasons = Counter(codec.decode_counts(batch["rejected_by"]))
     reasons.update(_rejecting_graders(ledger))
     sums = {
@@ -128,7 +131,13 @@ def _count(connection: Connection, batch: RowMapping, ledger: Sequence[LedgerRow
         "failed": outcomes[Outcome.FAILED],
         "prompt_tokens": sum(item.prompt_tokens for item in made),
         "completion_tokens": sum(item.completion_tokens for item in made),
-        "engine_seconds": sum(item.engine_seconds for item in made),
+        "rejected_tokens": sum(item.completion_tokens for item in refused if item),
+        "aborted": len(aborted),
+        "aborted_tokens": sum(item.completion_tokens for item in aborted),
+        "unaborted": len(made) - len(aborted),
+        "grading_tokens": sum(item.grading_tokens for item in made),
+        "engine_seconds": sum(item.engine_seconds for item in made) + grading_engine_seconds,
+        "grading_engine_seconds": grading_engine_seconds,
         "grader_seconds": sum(grade.seconds for row in ledger for grade in row.grades),
     }
     connection.execute(

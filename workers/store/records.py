@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-from workers.types import BatchSpec, Progress, Status, StopReason
+from workers.types import BatchSpec, Price, Progress, Status, StopReason
 
 UNFINISHED = (Status.VALIDATING, Status.IN_PROGRESS, Status.FINALIZING, Status.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """One batch as stored. Times are seconds since the epoch, None for what did not happen yet."""
+    """One batch as stored. Times are seconds since the epoch, None for what did not happen yet.
+
+    `price` is the one that held when it was asked for, if any did.
+    """
 
     id: str
     spec: BatchSpec
@@ -21,6 +24,7 @@ class BatchRecord:
     started_at: float | None
     ended_at: float | None
     progress: Progress
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)

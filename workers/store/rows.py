@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -9,7 +10,10 @@ from sqlalchemy import RowMapping
 from graders.types import Source
 from workers.store import codec
 from workers.store.records import BatchRecord
-from workers.types import BatchSpec, LedgerRow, Outcome, Progress, Status, StopReason
+from workers.types import BatchSpec, LedgerRow, Outcome, Price, Progress, Status, StopReason
+
+COUNTERS = tuple(item.name for item in fields(Progress) if item.name != "rejected_by")
+"""The columns of `batches` that are counters, or numbers like them."""
 
 
 def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
@@ -25,23 +29,23 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         progress=progress(row),
+        price=price(row),
     )
 
 
 def progress(row: RowMapping) -> Progress:
     """The counters in a row of `batches`."""
     return Progress(
-        total=row["total"],
-        accepted=row["accepted"],
-        rejected=row["rejected"],
-        failed=row["failed"],
+        **{name: row[name] for name in COUNTERS},
         rejected_by=codec.decode_counts(row["rejected_by"]),
-        prompt_tokens=row["prompt_tokens"],
-        completion_tokens=row["completion_tokens"],
-        engine_seconds=row["engine_seconds"],
-        grader_seconds=row["grader_seconds"],
-        elapsed_seconds=row["elapsed_seconds"],
     )
+
+
+def price(row: RowMapping) -> Price | None:
+    """The price in a row of `batches`."""
+    if row["price_per_engine_hour"] is None:
+        return None
+    return Price(row["price_per_engine_hour"], row["currency"] or "")
 
 
 def ledger_row(row: RowMapping, sources: Mapping[str, Source]) -> LedgerRow:

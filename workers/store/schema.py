@@ -1,13 +1,9 @@
 """The tables, the same for SQLite and PostgreSQL, and the version that guards them."""
 
-import time
-from collections.abc import Callable, Mapping
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Float,
     ForeignKey,
     Index,
@@ -17,15 +13,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    insert,
-    inspect,
-    select,
-    update,
 )
 
-from workers.errors import StoreError
-
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -57,12 +47,20 @@ batches = Table(
     Column("rejected_by", Text, nullable=False, default="{}"),
     Column("prompt_tokens", Integer, nullable=False, default=0),
     Column("completion_tokens", Integer, nullable=False, default=0),
+    Column("rejected_tokens", BigInteger, nullable=False, default=0),
+    Column("aborted", Integer, nullable=False, default=0),
+    Column("aborted_tokens", BigInteger, nullable=False, default=0),
+    Column("unaborted", Integer, nullable=False, default=0),
+    Column("grading_tokens", BigInteger, nullable=False, default=0),
     Column("engine_seconds", Float, nullable=False, default=0.0),
+    Column("grading_engine_seconds", Float, nullable=False, default=0.0),
     Column("grader_seconds", Float, nullable=False, default=0.0),
     Column("elapsed_seconds", Float, nullable=False, default=0.0),
     Column("counted_at", Float),
     Column("owner", String(128)),
     Column("lease_expires_at", Float),
+    Column("price_per_engine_hour", Float),
+    Column("currency", String(16)),
 )
 
 candidates = Table(
@@ -149,39 +147,3 @@ audit_draws = Table(
     Column("labelled_at", Float),
 )
 """Samples drawn for an audit, in the order of the draw; `correct` is null until labelled."""
-
-
-def _to_2(connection: Connection) -> None:
-    """Keys of fingerprints in blocks; protected sets. Texts are indexed anew afterwards."""
-    connection.exec_driver_sql("DROP TABLE novelty_bands")
-    connection.exec_driver_sql("DROP INDEX ix_novelty_texts_exact")
-    connection.exec_driver_sql("ALTER TABLE novelty_texts DROP COLUMN exact")
-    metadata.create_all(connection)
-
-
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _to_2}
-"""By version migrated from; each brings the database to the next version."""
-
-
-def migrate(connection: Connection) -> None:
-    """Create the tables, or bring them up to date, within the caller's transaction.
-
-    Raises StoreError when the database was written by a newer Winnow.
-    """
-    if not inspect(connection).has_table("schema_version"):
-        metadata.create_all(connection)
-        connection.execute(
-            insert(schema_version).values(version=SCHEMA_VERSION, changed_at=time.time())
-        )
-        return
-    found = connection.execute(select(schema_version.c.version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise StoreError(
-            f"the database has schema {found}, this Winnow knows up to {SCHEMA_VERSION}: "
-            "upgrade Winnow or name another database"
-        )
-    for version in range(found, SCHEMA_VERSION):
-        MIGRATIONS[version](connection)
-        connection.execute(
-            update(schema_version).values(version=version + 1, changed_at=time.time())
-        )

@@ -14,18 +14,29 @@ from graders.gate import Gate
 from graders.novelty import ProtectedTexts
 from graders.novelty.embedding import Embedder
 from graders.types import Candidate
-from workers.errors import IdempotencyConflictError
+from workers.errors import IdempotencyConflictError, SpecError
 from workers.store import admission, codec, leases, novelty, rows
 from workers.store import protected as protection
 from workers.store.audits import Audits
 from workers.store.connection import Database
+from workers.store.migrations import migrate
 from workers.store.outlook import NoveltyOfStore, OutlookChangedError
 from workers.store.protected import ProtectedSet
 from workers.store.records import UNFINISHED, BatchRecord
-from workers.store.schema import batches, candidates, migrate
-from workers.types import BatchSpec, LedgerRow, Outcome, Produced, Progress, Status, StopReason
+from workers.store.schema import batches, candidates
+from workers.types import (
+    BatchSpec,
+    LedgerRow,
+    Outcome,
+    Price,
+    Produced,
+    Progress,
+    Status,
+    StopReason,
+)
 
 _CANCELLABLE = (Status.VALIDATING, Status.IN_PROGRESS)
+_PRICED = ("price_per_engine_hour", "currency")
 _SPECS_KEPT = 256
 
 
@@ -62,12 +73,16 @@ class SqlStore:
         self._database.close()
 
     def create_batch(
-        self, spec: BatchSpec, idempotency_key: str | None = None
+        self, spec: BatchSpec, idempotency_key: str | None = None, price: Price | None = None
     ) -> tuple[BatchRecord, bool]:
         """Write a request once; False when the key had made this batch before.
 
-        Raises IdempotencyConflictError when the key was used with another request.
+        The batch is accounted for at `price`, whatever holds later. Raises
+        IdempotencyConflictError when the key was used with another request, SpecError when a
+        budget of money has no price.
         """
+        if spec.budget.max_money is not None and price is None:
+            raise SpecError("max_money needs a price per engine-hour")
         encoded = codec.encode_spec(spec)
 
         def work(connection: Connection) -> tuple[str, bool]:
@@ -75,7 +90,7 @@ class SqlStore:
             if known is not None:
                 return known, False
             batch_id = _new_id()
-            values = _new_batch(spec, encoded, idempotency_key)
+            values = _new_batch(spec, encoded, idempotency_key) | _priced(price)
             connection.execute(insert(batches).values(id=batch_id, **values))
             return batch_id, True
 
@@ -165,6 +180,13 @@ class SqlStore:
         """The counters, which change in the same transaction as the ledger."""
         row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
         return rows.progress(row)
+
+    def spendings(self) -> list[tuple[Progress, Price | None]]:
+        """The counters of every batch and its price, the oldest first."""
+        columns = [batches.c[name] for name in (*rows.COUNTERS, *_PRICED, "rejected_by")]
+        query = select(*columns).order_by(batches.c.id)
+        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
+        return [(rows.progress(row), rows.price(row)) for row in found]
 
     def outcomes(self, batch_id: str) -> list[tuple[str, Outcome, str | None]]:
         """Source id, outcome and error of every row of the ledger, in `seq` order."""
@@ -287,6 +309,12 @@ def _new_batch(spec: BatchSpec, encoded: str, idempotency_key: str | None) -> di
         "created_at": time.time(),
         "total": spec.count,
     }
+
+
+def _priced(price: Price | None) -> dict[str, Any]:
+    if price is None:
+        return {}
+    return {"price_per_engine_hour": price.per_engine_hour, "currency": price.currency}
 
 
 def _new_id() -> str:

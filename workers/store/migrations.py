@@ -1,0 +1,99 @@
+"""Brings a database of an earlier Winnow up to date, and keeps what is in it."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
+
+from workers.errors import StoreError
+from workers.store import codec
+from workers.store.schema import SCHEMA_VERSION, batches, candidates, metadata, schema_version
+
+ADDED_BY_3: Mapping[str, str] = {
+    "rejected_tokens": "BIGINT NOT NULL DEFAULT 0",
+    "aborted": "INTEGER NOT NULL DEFAULT 0",
+    "aborted_tokens": "BIGINT NOT NULL DEFAULT 0",
+    "unaborted": "INTEGER NOT NULL DEFAULT 0",
+    "grading_tokens": "BIGINT NOT NULL DEFAULT 0",
+    "grading_engine_seconds": "FLOAT NOT NULL DEFAULT 0",
+    "price_per_engine_hour": "FLOAT",
+    "currency": "VARCHAR(16)",
+}
+"""Columns of `batches`."""
+
+
+def _to_2(connection: Connection) -> None:
+    """Keys of fingerprints in blocks; protected sets. Texts are indexed anew afterwards."""
+    connection.exec_driver_sql("DROP TABLE novelty_bands")
+    connection.exec_driver_sql("DROP INDEX ix_novelty_texts_exact")
+    connection.exec_driver_sql("ALTER TABLE novelty_texts DROP COLUMN exact")
+    metadata.create_all(connection)
+
+
+def _to_3(connection: Connection) -> None:
+    """What batches cost. Their texts' tokens are counted anew; what graders asked is not known."""
+    for name, kind in ADDED_BY_3.items():
+        connection.exec_driver_sql(f"ALTER TABLE batches ADD COLUMN {name} {kind}")
+    of_batch, tokens = candidates.c.batch_id == batches.c.id, candidates.c.completion_tokens
+    aborted = candidates.c.candidate.contains('"finish_reason":"aborted"', autoescape=True)
+    written = candidates.c.candidate.is_not(None)
+
+    def counted(what: ColumnElement[int], *where: ColumnElement[bool]) -> ScalarSelect[int]:
+        return select(func.coalesce(what, 0)).where(of_batch, *where).scalar_subquery()
+
+    connection.execute(
+        update(batches).values(
+            rejected_tokens=counted(func.sum(tokens), candidates.c.outcome == "rejected"),
+            aborted=counted(func.count(), aborted),
+            aborted_tokens=counted(func.sum(tokens), aborted),
+            unaborted=counted(func.count(), written, ~aborted),
+        )
+    )
+    _hash_requests_anew(connection)
+
+
+def _hash_requests_anew(connection: Connection) -> None:
+    """A request has more fields than it had; sent again, it must still be the same request."""
+    keyed = select(batches.c.id).where(batches.c.idempotency_key.is_not(None))
+    for batch_id in connection.execute(keyed).scalars().all():
+        this = batches.c.id == batch_id
+        stored = connection.execute(select(batches.c.spec).where(this)).scalar_one()
+        now = codec.request_hash(codec.encode_spec(codec.decode_spec(stored)))
+        connection.execute(update(batches).where(this).values(request_hash=now))
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3}
+"""By version migrated from; each brings the database to the next version."""
+
+
+def migrate(connection: Connection) -> None:
+    """Create the tables, or bring them up to date, within the caller's transaction.
+
+    Raises StoreError when the database was written by a newer Winnow.
+    """
+    if not inspect(connection).has_table("schema_version"):
+        metadata.create_all(connection)
+        connection.execute(
+            insert(schema_version).values(version=SCHEMA_VERSION, changed_at=time.time())
+        )
+        return
+    found = connection.execute(select(schema_version.c.version)).scalar_one()
+    if found > SCHEMA_VERSION:
+        raise StoreError(
+            f"the database has schema {found}, this Winnow knows up to {SCHEMA_VERSION}: "
+            "upgrade Winnow or name another database"
+        )
+    for version in range(found, SCHEMA_VERSION):
+        MIGRATIONS[version](connection)
+        connection.execute(
+            update(schema_version).values(version=version + 1, changed_at=time.time())
+        )
