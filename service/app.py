@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.deps import runner_of
 from service.errors import TOO_LARGE, install
-from service.routes import audit, batches, calibrations, grade, health, models, samples
+from service.routes import audit, batches, calibrations, costs, grade, health, models, samples
 from service.runner import BatchRunner
 from service.settings import Settings
 
@@ -27,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.runner = BatchRunner(settings)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     install(app)
-    for routes in (batches, audit, samples, grade, models, calibrations, health):
+    for routes in (batches, audit, samples, grade, models, calibrations, costs, health):
         app.include_router(routes.router)
     app.add_api_route("/", _root, include_in_schema=False)
     return app

@@ -54,7 +54,7 @@ async def run_here(
     try:
         if isinstance(asked, BatchSpec):
             await backend.ready(asked.model)
-            record, _ = await asyncio.to_thread(store.create_batch, asked)
+            record, _ = await asyncio.to_thread(store.create_batch, asked, None, settings.price)
         else:
             record = await asyncio.to_thread(store.get_batch, asked)
 

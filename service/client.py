@@ -152,6 +152,11 @@ class GatewayClient:
         page = await self._json("GET", f"/v1/{kind}")
         return cast(list[Json], page["data"])
 
+    async def costs(self) -> list[Json]:
+        """What all batches of the gateway have cost, a sum for each currency."""
+        page = await self._json("GET", "/v1/costs")
+        return cast(list[Json], page["data"])
+
     async def ready(self) -> bool:
         """Whether the gateway answers and can take work; never raises."""
         try:

@@ -13,6 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from workers.costs import in_words
+
 Json = Mapping[str, Any]
 
 OFFENDING = "bold white on red"
@@ -148,6 +150,7 @@ def account(batch: Json) -> str:
         f"{counts['rejected']} rejected{by} + {counts['failed']} failed\n"
         f"pass rate {percent(batch['pass_rate'])} · {tokens(batch):,} tokens · "
         f"{speed(batch):,.0f} tokens/s · {batch['cost']['elapsed_seconds']:.1f} s"
+        f"\ncost: {in_words(batch['cost'])}"
         f"{_certificate(batch)}"
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from workers.types import Progress
+from workers.costs import cost_of
+from workers.types import Price, Progress
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,32 +19,60 @@ class Metrics:
         self._candidates = self._counter(
             "candidates", "Candidates, by what became of them.", "outcome"
         )
-        self._tokens = self._counter("tokens", "Tokens, prompt and completion.", "kind")
-        self._seconds = self._counter("busy_seconds", "Seconds spent, engine and graders.", "part")
+        self._tokens = self._counter(
+            "tokens", "Tokens of candidates (prompt, completion), and graders' questions.", "kind"
+        )
+        self._rejected_tokens = self._counter(
+            "rejected_tokens", "Completion tokens of rejected texts."
+        )
+        self._aborted = self._counter("aborted", "Texts stopped while they were written.")
+        self._aborted_tokens = self._counter(
+            "aborted_tokens", "Completion tokens of texts stopped while they were written."
+        )
+        self._saved = Gauge(
+            "winnow_saved_tokens",
+            "Estimate of the completion tokens that stopping texts saved; it may fall.",
+            registry=self.registry,
+        )
+        self._engine = self._counter("engine_seconds", "Busy time of engines, by use.", "use")
+        self._grader = self._counter("grader_seconds", "Seconds in graders; they overlap.")
+        self._money = self._counter(
+            "money", "Price of the engine-seconds of batches that have one.", "currency"
+        )
         self._rejections = self._counter("rejections", "Rejections, by grader.", "grader")
         gauge = Gauge("winnow_running_batches", "Batches that run now.", registry=self.registry)
         gauge.set_function(running)
 
-    def _counter(self, name: str, help_: str, label: str) -> Counter:
-        return Counter(f"winnow_{name}", help_, [label], registry=self.registry)
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"winnow_{name}", help_, labels, registry=self.registry)
 
-    def observe(self, before: Progress, now: Progress) -> None:
-        """Add what a batch did between two states of its progress."""
+    def observe(self, before: Progress, now: Progress, price: Price | None = None) -> None:
+        """Add what a batch of this price did between two states of its progress."""
+        was, is_ = cost_of(before, price), cost_of(now, price)
         for outcome in ("accepted", "rejected", "failed"):
-            self._add(self._candidates, outcome, getattr(before, outcome), getattr(now, outcome))
-        for kind in ("prompt", "completion"):
+            counter = self._candidates.labels(outcome)
+            _add(counter, getattr(before, outcome), getattr(now, outcome))
+        for kind in ("prompt", "completion", "grading"):
             field = f"{kind}_tokens"
-            self._add(self._tokens, kind, getattr(before, field), getattr(now, field))
-        for part in ("engine", "grader"):
-            field = f"{part}_seconds"
-            self._add(self._seconds, part, getattr(before, field), getattr(now, field))
+            _add(self._tokens.labels(kind), getattr(was, field), getattr(is_, field))
+        _add(self._rejected_tokens, was.rejected_tokens, is_.rejected_tokens)
+        _add(self._aborted, was.aborted, is_.aborted)
+        _add(self._aborted_tokens, was.aborted_tokens, is_.aborted_tokens)
+        self._saved.inc((is_.saved_tokens or 0) - (was.saved_tokens or 0))
+        grading = was.grading_engine_seconds, is_.grading_engine_seconds
+        _add(self._engine.labels("grading"), *grading)
+        writing = was.engine_seconds - grading[0], is_.engine_seconds - grading[1]
+        _add(self._engine.labels("writing"), *writing)
+        _add(self._grader, was.grader_seconds, is_.grader_seconds)
+        if price is not None:
+            _add(self._money.labels(price.currency), was.money or 0.0, is_.money or 0.0)
         for grader, count in now.rejected_by.items():
-            self._add(self._rejections, grader, before.rejected_by.get(grader, 0), count)
-
-    @staticmethod
-    def _add(counter: Counter, label: str, before: float, now: float) -> None:
-        counter.labels(label).inc(max(0.0, now - before))
+            _add(self._rejections.labels(grader), before.rejected_by.get(grader, 0), count)
 
     def render(self) -> bytes:
         """The text exposition format."""
         return generate_latest(self.registry)
+
+
+def _add(counter: Counter, before: float, now: float) -> None:
+    counter.inc(max(0.0, now - before))

@@ -98,7 +98,9 @@ class BatchRunner:
         StoreError.
         """
         await self.backend.ready(spec.model)
-        record, created = await asyncio.to_thread(self.store.create_batch, spec, key)
+        record, created = await asyncio.to_thread(
+            self.store.create_batch, spec, key, self.settings.price
+        )
         if created:
             self._launch(record.id)
         return record, created
@@ -179,9 +181,11 @@ class BatchRunner:
         return self._running < self.settings.max_running_batches
 
     async def _run(self, run: _Run) -> None:
+        price = (await self.record(run.batch_id)).price
+
         def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
             if run.progress is not None:
-                self.metrics.observe(run.progress, progress)
+                self.metrics.observe(run.progress, progress, price)
             run.progress = progress
             self.changes.announce(run.batch_id)
 

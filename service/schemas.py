@@ -62,11 +62,15 @@ class BatchGateBody(GateBody):
 
 
 class BudgetBody(_Body):
-    """When to stop short of `count`. `max_candidates` has a default, so that a batch ends."""
+    """When to stop short of `count`. `max_candidates` has a default, so that a batch ends.
+
+    `max_money` is in the gateway's currency; without a price there it is refused.
+    """
 
     max_candidates: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
     max_tokens: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
     max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_money: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class BatchBody(_Body):
@@ -140,7 +144,7 @@ def to_spec(
         sources=_sources(body.sources, settings),
         model=model,
         seed=_seed(idempotency_key) if body.seed is None else body.seed,
-        budget=_budget(body),
+        budget=_budget(body, settings),
         thresholds=_thresholds(body.gate, certificate),
         protect=tuple(body.protect),
         fail_on_shortfall=body.on_exhausted == "fail",
@@ -197,9 +201,15 @@ def _sources(given: list[str | SourceBody], settings: Settings) -> tuple[Source,
     return tuple(sources)
 
 
-def _budget(body: BatchBody) -> Budget:
-    most = body.budget.max_candidates or CANDIDATES_PER_SAMPLE * body.count + SPARE_CANDIDATES
-    return Budget(most, body.budget.max_tokens, body.budget.max_seconds)
+def _budget(body: BatchBody, settings: Settings) -> Budget:
+    asked = body.budget
+    if asked.max_money is not None and settings.price is None:
+        raise RequestError(
+            "budget.max_money",
+            "no price is configured here: set price_per_engine_hour, or leave it out",
+        )
+    most = asked.max_candidates or CANDIDATES_PER_SAMPLE * body.count + SPARE_CANDIDATES
+    return Budget(most, asked.max_tokens, asked.max_seconds, asked.max_money)
 
 
 def _known(field: str, name: str, known: Mapping[str, Value]) -> Value:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_settings import (
@@ -16,6 +16,7 @@ from pydantic_settings import (
 from graders.config import GradersConfig
 from workers.backends.config import BackendConfig, LocalConfig
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
+from workers.types import Price
 
 ENV_PREFIX = "WINNOW_"
 CONFIG_VARIABLE = "WINNOW_CONFIG"
@@ -40,6 +41,8 @@ class Settings(BaseSettings):
     of a process that died stay untouched. `calibrations` names, for a recipe, the file that
     `winnow calibrate` made: requests for it may then say `gate.max_error_rate`. `backend` says
     where candidates are produced: in this process, or on a Ray cluster.
+    `price_per_engine_hour` is what an hour of one busy engine costs, in `currency` (a label); with
+    it batches are accounted for in money, too.
     """
 
     model_config = SettingsConfigDict(
@@ -54,6 +57,8 @@ class Settings(BaseSettings):
     recipe_files: list[Path] = []
     protect_files: list[Path] = []
     calibrations: dict[str, Path] = {}
+    price_per_engine_hour: Annotated[PositiveFloat, Field(allow_inf_nan=False)] | None = None
+    currency: str = Field("", max_length=16)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     max_count: PositiveInt = 100_000
@@ -75,6 +80,12 @@ class Settings(BaseSettings):
     def model_name(self) -> str:
         """The model that serves requests which name none."""
         return self.default_model or next(iter(self.models))
+
+    @property
+    def price(self) -> Price | None:
+        """The price that new batches are accounted for at."""
+        hour = self.price_per_engine_hour
+        return None if hour is None else Price(hour, self.currency)
 
 
 def load_settings(config: str | None = None, **flags: Any) -> Settings:

@@ -1,7 +1,9 @@
 """What travels out about a batch, in the words of the OpenAI Batch API."""
 
+from dataclasses import asdict
 from typing import Any
 
+from workers.costs import cost_of
 from workers.store import BatchRecord
 from workers.types import Progress, Status
 
@@ -38,7 +40,7 @@ def batch_object(record: BatchRecord, progress: Progress | None = None) -> Json:
         "stop_reason": record.stop_reason,
         "message": record.message,
         "certificate": spec.certificate,
-        "cost": _cost(now),
+        "cost": asdict(cost_of(now, record.price)),
         "created_at": record.created_at,
         "in_progress_at": record.started_at,
         **{
@@ -46,19 +48,6 @@ def batch_object(record: BatchRecord, progress: Progress | None = None) -> Json:
         },
         "metadata": dict(spec.metadata),
     }
-
-
-def _cost(progress: Progress) -> Json:
-    spent = {
-        "prompt_tokens": progress.prompt_tokens,
-        "completion_tokens": progress.completion_tokens,
-        "engine_seconds": progress.engine_seconds,
-        "grader_seconds": progress.grader_seconds,
-    }
-    drawn = progress.accepted + progress.rejected + progress.failed
-    each = {"candidates": drawn, **spent}
-    per_accepted = {name: _ratio(value, progress.accepted) for name, value in each.items()}
-    return {**spent, "elapsed_seconds": progress.elapsed_seconds, "per_accepted": per_accepted}
 
 
 def _ratio(part: float, whole: float) -> float | None:

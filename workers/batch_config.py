@@ -23,6 +23,7 @@ from graders.config import GradersConfig, Score
 from workers.backends.config import BackendConfig, LocalConfig
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
 from workers.errors import SpecError
+from workers.types import Price
 
 EXAMPLE = """\
 # winnow batch config.yaml: ask for N samples, get N that passed, as Parquet with a dataset card.
@@ -43,14 +44,22 @@ model: writer
 
 graders: {}                # options of graders, as in winnow.toml
 thresholds: {}             # least score that passes, as {consistency: 0.9}
-budget: {max_candidates: 50000}                      # also max_tokens, max_seconds
+budget: {max_candidates: 50000}                      # also max_tokens, max_seconds, max_money
+# price_per_engine_hour: 2.5                         # what an hour of one busy engine costs
+# currency: EUR
 
 out: /data/essays          # a folder or URL: README.md, data/*.parquet, rejects/*.parquet
 database: sqlite:////data/essays.db                  # the ledger; it makes the batch resumable
 backend: {kind: local}     # or {kind: ray, workers: 4, num_gpus: 1}
 """
 CANDIDATES_PER_SAMPLE, SPARE_CANDIDATES = 50, 200
-_NOT_IN_KEY = {"backend", "candidate_timeout_seconds", "lease_seconds"}
+_NOT_IN_KEY = {
+    "backend",
+    "candidate_timeout_seconds",
+    "lease_seconds",
+    "price_per_engine_hour",
+    "currency",
+}
 """What may change between a run and the one that resumes it."""
 
 
@@ -93,11 +102,15 @@ class RowsConfig(InputConfig):
 
 
 class BudgetConfig(_Config):
-    """When to stop short of `count`. `max_candidates` has a default, so that a batch ends."""
+    """When to stop short of `count`. `max_candidates` has a default, so that a batch ends.
+
+    `max_money` needs `price_per_engine_hour`.
+    """
 
     max_candidates: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_money: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 def _shipped_models() -> dict[str, EngineConfig]:
@@ -143,7 +156,10 @@ class _Job(_Config):
 
 
 class GatedConfig(_Job):
-    """`mode: batch`: the closed loop, until `count` samples have passed or a budget is spent."""
+    """`mode: batch`: the closed loop, until `count` samples have passed or a budget is spent.
+
+    The batch keeps the price that it began with.
+    """
 
     mode: Literal["batch"] = "batch"
     recipe: str
@@ -155,6 +171,20 @@ class GatedConfig(_Job):
     on_exhausted: Literal["return_partial", "fail"] = "return_partial"
     protect: list[InputConfig] = []
     lease_seconds: float = Field(default=10.0, gt=0)
+    price_per_engine_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    currency: str = Field(default="", max_length=16)
+
+    @model_validator(mode="after")
+    def _money_has_a_price(self) -> Self:
+        if self.budget.max_money is not None and self.price is None:
+            raise ValueError("budget.max_money needs price_per_engine_hour")
+        return self
+
+    @property
+    def price(self) -> Price | None:
+        """What an hour of one busy engine costs, if that was said."""
+        hour = self.price_per_engine_hour
+        return None if hour is None else Price(hour, self.currency)
 
     @property
     def database_url(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import orjson
 
+from workers.costs import Cost, in_words
 from workers.output_folder import Counts
 
 EVERY_SECONDS = 5.0
@@ -42,14 +43,25 @@ class JobProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, counts: Counts) -> None:
-        """Show the present counts."""
+    def update(self, counts: Counts, cost: Cost | None = None) -> None:
+        """Show the present counts, and the engine time and money spent, where that is known."""
+        spent = (
+            {"engine_seconds": round(cost.engine_seconds, 1), "money": cost.money} if cost else {}
+        )
         if self._bar is not None:
             told = f"{counts.rejected} rejected · {counts.failed} failed"
+            told += f" · {spent['engine_seconds']} engine-seconds" if spent else ""
             self._bar.update(self._task, completed=counts.accepted, told=told)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + EVERY_SECONDS
-            self.event("progress", **asdict(counts), total=self._total)
+            self.event("progress", **asdict(counts), total=self._total, **spent)
+
+    def cost(self, cost: Cost) -> None:
+        """Say what the job has cost: a line of text above the bar, or an event."""
+        if self._bar is None:
+            self.event("cost", **asdict(cost))
+        else:
+            self._bar.console.print(f"cost: {in_words(cost)}", soft_wrap=True, highlight=False)
 
     def event(self, name: str, **facts: object) -> None:
         """Say that something happened, and what there is to know about it."""

@@ -15,6 +15,7 @@ from workers.backends.base import Backend
 from workers.batch_config import CANDIDATES_PER_SAMPLE, SPARE_CANDIDATES, GatedConfig
 from workers.batch_progress import JobProgress
 from workers.compose import open_backend, run_stored
+from workers.costs import cost_of, in_words
 from workers.dataset_card import dataset_card
 from workers.engines.pool import EnginePool
 from workers.errors import (
@@ -52,14 +53,15 @@ async def run_gated(config: GatedConfig, progress: JobProgress) -> BatchRecord:
     async with AsyncExitStack() as opened:
         store = await asyncio.to_thread(SqlStore, config.database_url, config.graders.novelty)
         opened.push_async_callback(asyncio.to_thread, store.close)
-        record = await asyncio.to_thread(_find_or_create, store, spec, config.key)
+        record = await asyncio.to_thread(_find_or_create, store, spec, config)
         progress.event("started", batch_id=record.id, status=record.status, out=config.out)
         backend = open_backend(config.backend, EnginePool(config.models), config.graders)
         opened.push_async_callback(backend.aclose)
-        await _run(record.id, store, backend, config, recipes, progress)
+        await _run(record, store, backend, config, recipes, progress)
         record = await asyncio.to_thread(store.get_batch, record.id)
         await asyncio.to_thread(_write_out, record, store, folder, config)
     counts = _counts(record.progress)
+    progress.cost(cost_of(record.progress, record.price))
     progress.event("finished", status=record.status, stop_reason=record.stop_reason, counts=counts)
     return record
 
@@ -79,7 +81,7 @@ def spec_of(config: GatedConfig, recipes: dict[str, Recipe]) -> BatchSpec:
         sources=read_sources(config.sources),
         model=config.model_name,
         seed=config.seed,
-        budget=Budget(most, asked.max_tokens, asked.max_seconds),
+        budget=Budget(most, asked.max_tokens, asked.max_seconds, asked.max_money),
         thresholds=config.thresholds,
         protect=tuple(source.text for texts in config.protect for source in read_sources(texts)),
         fail_on_shortfall=config.on_exhausted == "fail",
@@ -87,9 +89,9 @@ def spec_of(config: GatedConfig, recipes: dict[str, Recipe]) -> BatchSpec:
     )
 
 
-def _find_or_create(store: SqlStore, spec: BatchSpec, key: str) -> BatchRecord:
+def _find_or_create(store: SqlStore, spec: BatchSpec, config: GatedConfig) -> BatchRecord:
     try:
-        return store.create_batch(spec, f"job:{key}")[0]
+        return store.create_batch(spec, f"job:{config.key}", config.price)[0]
     except IdempotencyConflictError as exc:
         raise SpecError(
             "the sources have changed since this job began: put them back to finish it, or name a "
@@ -98,7 +100,7 @@ def _find_or_create(store: SqlStore, spec: BatchSpec, key: str) -> BatchRecord:
 
 
 async def _run(
-    batch_id: str,
+    record: BatchRecord,
     store: SqlStore,
     backend: Backend,
     config: GatedConfig,
@@ -114,12 +116,12 @@ async def _run(
     def on_progress(now: Progress, rows: list[LedgerRow]) -> None:
         nonlocal alive
         alive = time.monotonic()
-        progress.update(_counts(now))
+        progress.update(_counts(now), cost_of(now, record.price))
 
     while True:
         try:
             await run_stored(
-                batch_id,
+                record.id,
                 store,
                 backend,
                 config.graders,
@@ -174,6 +176,7 @@ def _card(record: BatchRecord, counts: Counts, config: GatedConfig) -> str:
         "rejected by": rejected or "none",
         "tokens": f"{record.progress.prompt_tokens} read, "
         f"{record.progress.completion_tokens} written",
+        "cost": in_words(cost_of(record.progress, record.price)),
         "batch": record.id,
     }
     return dataset_card(f"{spec.recipe}, {counts.accepted} samples", counts, facts)

@@ -24,6 +24,7 @@ def sample_line(batch_id: str, row: LedgerRow) -> Json:
         "grades": [_grade(grade, set()) for grade in row.grades],
         "prompt_tokens": candidate.prompt_tokens,
         "completion_tokens": candidate.completion_tokens,
+        "grading_tokens": candidate.grading_tokens,
     }
 
 
@@ -47,6 +48,8 @@ def reject_line(batch_id: str, row: LedgerRow) -> Json:
         "seed": candidate.seed if candidate else None,
         "prompt_tokens": candidate.prompt_tokens if candidate else 0,
         "completion_tokens": candidate.completion_tokens if candidate else 0,
+        "grading_tokens": candidate.grading_tokens if candidate else 0,
+        "finish_reason": candidate.finish_reason if candidate else None,
     }
 
 

@@ -66,11 +66,13 @@ async def _demo(console: "Console", model: str, engine: str, seed: int) -> list[
             console.print(f"gateway at {url}; asking {model} for {asked}", soft_wrap=True)
             with BatchProgress(console) as bar:
                 watchers = await _run_all(url, model, seed, bar)
+            cost = await _cost(url)
     for watcher in watchers:
         watcher.show_rejects(console)
     console.print(ledger_table([watcher.last for watcher in watchers]))
     spare = sum(watcher.spare for watcher in watchers)
     console.print(f"Of the failed, {spare} were stopped when their batch had its samples.")
+    console.print(f"\nWhat they cost: {cost}.", soft_wrap=True)
     console.print(f"\n{asked} in {time.monotonic() - began:.0f} s, start of the model included.")
     faults = [fault for watcher in watchers for fault in watcher.faults()]
     if not faults:
@@ -98,6 +100,16 @@ async def _run_all(url: str, model: str, seed: int, bar: "BatchProgress") -> lis
             watchers.append(_Watcher(recipe, count, bar))
             tasks.create_task(run_there(url, request, watchers[-1]))
     return watchers
+
+
+async def _cost(url: str) -> str:
+    """What all batches of this gateway have cost, in a line."""
+    from service.client import GatewayClient
+    from workers.costs import in_words
+
+    async with GatewayClient(url) as client:
+        [cost] = await client.costs()
+    return in_words(cost)
 
 
 class _Watcher:

@@ -43,6 +43,9 @@ def generate(
     max_candidates: Annotated[int | None, typer.Option(help="Stop after so many drawn.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Stop after so many, prompts too.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
+    max_money: Annotated[
+        float | None, typer.Option(help="Stop when it has cost so much; needs a price.")
+    ] = None,
     on_exhausted: Annotated[
         OnExhausted, typer.Option(help="On a shortfall, write what there is, or nothing.")
     ] = "return_partial",
@@ -86,6 +89,7 @@ def generate(
             "max_candidates": max_candidates,
             "max_tokens": max_tokens,
             "max_seconds": max_seconds,
+            "max_money": max_money,
         }
         _carry_out(
             Order(

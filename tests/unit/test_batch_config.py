@@ -45,6 +45,8 @@ def test_each_mode_has_its_own_keys(text: str, kind: type[Any]) -> None:
         (JOB.replace("{path: a.jsonl}", "{}"), "sources: name either path or dataset"),
         (JOB.replace("{path: a.jsonl}", "{path: a, config: b}"), "config goes with dataset"),
         (JOB.replace("out: o", "out: o.parquet"), "out: names a file; name a folder"),
+        (JOB + "budget: {max_money: 3}", "budget.max_money needs price_per_engine_hour"),
+        (JOB + "price_per_engine_hour: 0", "price_per_engine_hour: Input should be greater"),
         (JOB + "model: big", "model 'big' is none of models: winnow-tiny"),
         (JOB + "backend: {kind: ray, wrkers: 2}", "wrkers: no such key"),
         ("mode: garde", "does not match any of the expected tags"),
@@ -67,4 +69,5 @@ def test_more_workers_are_the_same_job_and_another_seed_is_not() -> None:
     key = parse_job(JOB).key
     assert parse_job(JOB + "backend: {kind: ray, workers: 8}").key == key
     assert parse_job(JOB + "lease_seconds: 3").key == key
+    assert parse_job(JOB + "price_per_engine_hour: 3\ncurrency: EUR").key == key
     assert parse_job(JOB + "seed: 1").key != key

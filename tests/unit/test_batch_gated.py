@@ -63,6 +63,27 @@ def test_a_job_writes_exactly_n_samples_and_says_so_in_its_card(run_job: RunJob)
     assert f"= {COUNT} accepted" in card and "completed (count_reached)" in card
 
 
+def test_a_job_tells_what_it_cost_in_its_events_and_its_card(
+    run_job: RunJob, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_job(price_per_engine_hour=3600.0, currency="EUR") == 0
+    events = {
+        event["event"]: event for event in map(json.loads, capfd.readouterr().out.split("\n")[:-1])
+    }
+    cost = events["cost"]
+    assert cost["accepted"] == COUNT and cost["money"] == pytest.approx(cost["engine_seconds"])
+    assert events["progress"].keys() >= {"engine_seconds", "money"}
+    card = Path("out/README.md").read_text()
+    assert f"- cost: {cost['completion_tokens']:,} tokens written" in card and "EUR" in card
+
+
+def test_a_job_ends_when_its_money_is_spent(
+    run_job: RunJob, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_job(count=500, budget={"max_money": 1e-9}, price_per_engine_hour=1.0) == 3
+    assert "max_money" in capfd.readouterr().err
+
+
 def test_the_same_file_is_the_same_batch_and_another_seed_another(
     run_job: RunJob, capfd: pytest.CaptureFixture[str]
 ) -> None:

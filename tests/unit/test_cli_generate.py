@@ -45,6 +45,17 @@ def test_a_pipe_gets_exactly_the_samples_as_ndjson_and_stderr_the_account() -> N
     assert "tokens/s" in result.stderr
 
 
+def test_the_account_ends_with_the_cost_and_money_can_be_the_budget(folder: Path) -> None:
+    refused = ask("--max-money", "1")
+    assert refused.exit_code == 2 and "price_per_engine_hour" in refused.stderr
+    settings = folder / "winnow.toml"
+    settings.write_text(f'price_per_engine_hour = 2.5\ncurrency = "EUR"\n{settings.read_text()}')
+    result = ask("--max-money", "1")
+    assert result.exit_code == 0, result.stderr
+    told = result.stderr.splitlines()[-1]
+    assert told.startswith("cost: ") and "grader-seconds" in told and "EUR" in told
+
+
 def test_files_hold_the_samples_and_the_rejects_with_evidence(folder: Path) -> None:
     result = ask("--out", "s.jsonl", "--rejects", "r.jsonl", count=5)
     assert result.exit_code == 0, result.stderr

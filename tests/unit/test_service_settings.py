@@ -53,6 +53,8 @@ def test_the_file_configures_engines_and_graders(
         ('[models.a]\nkind = "scripted"\nlatency = 1', "latency: no such key"),
         ('[models.a]\nkind = "magic"', "models.a"),
         ("port = 70000", "port"),
+        ("price_per_engine_hour = 0", "price_per_engine_hour"),
+        ("price_per_engine_hour = inf", "price_per_engine_hour"),
         ('default_model = "gpt"', "none of models: winnow-tiny"),
         ("port = ", "can't be read"),
     ],
