@@ -5,7 +5,6 @@ asked, the first is greedy, the others are sampled with seeds of their own.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -68,13 +67,11 @@ class AnswersGrader:
 
     async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
         """One grade per candidate, in order; each model gets its re-solutions in two calls."""
-        started = time.perf_counter()
         cases = [_examine(candidate, self.config) for candidate in candidates]
         unsure = [case for case in cases if _needs_solving(case)]
         if unsure and self.solvers and self.config.resolutions:
             await self._solve_again(unsure)
-        seconds = (time.perf_counter() - started) / max(1, len(cases))
-        return [self._grade(case, seconds) for case in cases]
+        return [self._grade(case) for case in cases]
 
     async def _solve_again(self, unsure: Sequence[_Case]) -> None:
         for case in unsure:
@@ -128,17 +125,15 @@ class AnswersGrader:
         fault = Fault("re-solution", given, told, "answer", None, listed)
         (case.passed if case.agreement >= self.config.threshold else case.noted).append(fault)
 
-    def _grade(self, case: _Case, seconds: float) -> Grade:
+    def _grade(self, case: _Case) -> Grade:
         evidence = [
             _evidence(case.candidate, fault, fault in case.passed)
             for fault in (*case.faults, *case.noted, *case.passed)
         ]
         reason = None if case.faults else case.ungraded
         score = 0.0 if case.faults else case.agreement
-        return Grade(
-            self.name, self.version, score if reason is None else None, tuple(evidence), reason,
-            seconds,
-        )  # fmt: skip
+        given = score if reason is None else None
+        return Grade(self.name, self.version, given, tuple(evidence), reason)
 
 
 def _examine(candidate: Candidate, config: AnswersConfig) -> _Case:

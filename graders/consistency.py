@@ -5,7 +5,6 @@ evidence beside it. Labelled lines and word problems: the rules decide, then the
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -76,18 +75,13 @@ class ConsistencyGrader:
     async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
         """One grade per candidate, in order; the model is asked about all of them at once."""
         await self.start()
-        started = time.perf_counter()
         cases = [self._open(candidate) for candidate in candidates]
         open_cases = [case for case in cases if isinstance(case, Case)]
         judged = [case for case in open_cases if not self._is_read(case)]
         if self.complete is not None and self.config.judge:
             await ask_model(judged, self.complete)
         readings = [await self._read(case) for case in cases]
-        seconds = (time.perf_counter() - started) / max(1, len(cases))
-        return [
-            self._grade(case, reading, seconds)
-            for case, reading in zip(cases, readings, strict=True)
-        ]
+        return [self._grade(case, reading) for case, reading in zip(cases, readings, strict=True)]
 
     async def claim_support(self, source: str, claim: str, context: str = "") -> Support | None:
         """How likely a source supports one finished sentence of a text that is still written.
@@ -149,21 +143,21 @@ class ConsistencyGrader:
         features = features_of(scores, _pooled_kind(case))
         return _Reading(tuple(supports), features, self._pooling.probability(features))
 
-    def _grade(self, case: Case | str, reading: "_Reading | str | None", seconds: float) -> Grade:
+    def _grade(self, case: Case | str, reading: "_Reading | str | None") -> Grade:
         if isinstance(case, str):
-            return self._ungraded(case, seconds)
+            return self._ungraded(case)
         if not case.claims and not (case.asides and not self._is_read(case)):
-            return self._ungraded(NO_CLAIM, seconds)
-        grade = None if _is_prose(case) and self._is_read(case) else self._judged(case, seconds)
+            return self._ungraded(NO_CLAIM)
+        grade = None if _is_prose(case) and self._is_read(case) else self._judged(case)
         if reading is None or (grade is not None and (grade.score is None or grade.score < LIKELY)):
             assert grade is not None
             return grade
         if isinstance(reading, str):
-            return self._ungraded(reading, seconds)
+            return self._ungraded(reading)
         evidence = _ranked(case, reading)
-        return Grade(self.name, self.version, reading.probability, evidence, None, seconds)
+        return Grade(self.name, self.version, reading.probability, evidence)
 
-    def _judged(self, case: Case, seconds: float) -> Grade:
+    def _judged(self, case: Case) -> Grade:
         """What the rules and the model's opinion make of a case."""
         failed = [found for found in case.evidence if not found[0].supports]
         evidence = tuple(chain(*failed, case.asides, *(e for e in case.evidence if e[0].supports)))
@@ -172,13 +166,13 @@ class ConsistencyGrader:
         if missing and not wrong:
             silent = case.asked - case.answered
             reason = f"the model gave no opinion on {silent} of {case.asked} claims: {case.trouble}"
-            return Grade(self.name, self.version, None, evidence, reason, seconds)
+            return Grade(self.name, self.version, None, evidence, reason)
         share = 1 - wrong / (len(case.claims) + len(case.asides))
         score = 0.5 * share if wrong else 1.0
-        return Grade(self.name, self.version, score, evidence, None, seconds)
+        return Grade(self.name, self.version, score, evidence)
 
-    def _ungraded(self, reason: str, seconds: float) -> Grade:
-        return Grade(self.name, self.version, None, (), reason, seconds)
+    def _ungraded(self, reason: str) -> Grade:
+        return Grade(self.name, self.version, None, (), reason)
 
 
 def _load(config: ConsistencyConfig) -> tuple[CrossEncoder, Pooling]:

@@ -6,11 +6,11 @@ candidates ungraded; it never lowers a score. Only a judge found unhealthy stops
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graders.base import Grader
+from graders.busy_time import at_work
 from graders.errors import JudgeUnhealthyError
 from graders.gate import Gate, decide, passed
 from graders.types import Candidate, Grade, Verdict
@@ -86,12 +86,11 @@ async def _side_by_side(
 
 
 async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:
-    """The grader's opinions with their share of its seconds; `ungraded` ones when it breaks."""
+    """The grader's opinions; `ungraded` ones when it breaks."""
     if not candidates:
         return []
-    began = time.perf_counter()
     try:
-        grades = await grader.grade(candidates)
+        grades = await timed(grader, candidates)
         if len(grades) != len(candidates):
             raise ValueError(f"{len(grades)} grades for {len(candidates)} candidates")
     except JudgeUnhealthyError:
@@ -100,7 +99,17 @@ async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]
         logger.exception("grader %s failed on %d candidates", grader.name, len(candidates))
         reason = f"the grader failed: {type(exc).__name__}: {exc}"
         grades = [Grade(grader.name, grader.version, None, ungraded=reason) for _ in candidates]
-    share = (time.perf_counter() - began) / len(candidates)
+    return grades
+
+
+async def timed(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:
+    """The grader's opinions, each with its share of the seconds that it was at work.
+
+    One that comes with its seconds, from another process, keeps them. Raises as `grader.grade`.
+    """
+    with at_work() as seconds:
+        grades = await grader.grade(candidates)
+        share = seconds() / max(1, len(candidates))
     return [grade if grade.seconds else replace(grade, seconds=share) for grade in grades]
 
 

@@ -71,7 +71,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """One grader's opinion. `score` is None exactly when `ungraded` says why there is none."""
+    """One grader's opinion. `score` is None exactly when `ungraded` says why there is none.
+
+    `seconds` is this grade's share of the time that the graders of a process were at work, where
+    waiting for a model is no work; the seconds of all grades add up to no more than that time.
+    """
 
     grader: str
     version: str

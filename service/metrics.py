@@ -35,7 +35,7 @@ class Metrics:
             registry=self.registry,
         )
         self._engine = self._counter("engine_seconds", "Busy time of engines, by use.", "use")
-        self._grader = self._counter("grader_seconds", "Seconds in graders; they overlap.")
+        self._grader = self._counter("grader_seconds", "Seconds that graders were at work.")
         self._money = self._counter(
             "money", "Price of the engine-seconds of batches that have one.", "currency"
         )

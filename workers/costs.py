@@ -19,8 +19,8 @@ class Cost:
     of `completion_tokens`; `grading_tokens`, which graders had a model read and write, are not.
     `saved_tokens` is an estimate, see `saved_tokens`. `engine_seconds` are of busy engines, for
     writing and for graders' questions; the latter are `grading_engine_seconds`. `grader_seconds`
-    are spent in graders, their waiting for a model's answers included, so they overlap with these
-    and with each other. Of candidates that failed without a text nothing is known.
+    are those that graders were at work, waiting for a model not counted. Of candidates that failed
+    without a text, those cancelled in the end among them, nothing is known.
 
     `money` is that of `engine_seconds`, in `currency`, both None without a price. `per_accepted`
     divides by the samples; None where there are none.

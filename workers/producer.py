@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from graders.base import Complete, Completion
+from graders.busy_time import waiting_for_model
 from graders.errors import GraderError, JudgeUnhealthyError
 from graders.gate import decide
 from graders.panel import Panel
@@ -213,10 +214,14 @@ class _EngineComplete:
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         try:
-            async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(self._ask(request)) for request in requests]
+            with waiting_for_model():
+                return await self._ask_all(requests)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+
+    async def _ask_all(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(self._ask(request)) for request in requests]
         return [task.result() for task in asked]
 
     async def _ask(self, request: GenerationRequest) -> Completion:

@@ -3,10 +3,8 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from workers.engines.in_flight import BusyTime, InFlight
+from workers.engines.in_flight import InFlight
 from workers.engines.turns import Turns
 from workers.errors import EngineError
 
@@ -91,30 +89,3 @@ async def test_a_time_out_of_the_request_itself_is_not_taken_for_closing() -> No
     with pytest.raises(TimeoutError):
         async with InFlight().request():
             raise TimeoutError
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100)), max_size=40))
-def test_the_shares_of_busy_time_add_up_to_it(events: list[tuple[int, float]]) -> None:
-    """Each event lets time pass and then starts or ends one of six requests."""
-    now, busy, total = 0.0, 0.0, 0.0
-    clock = BusyTime(lambda: now)
-    open_: dict[int, object] = {}
-
-    def end(name: int) -> float:
-        context, seconds = open_.pop(name)  # type: ignore[misc]
-        share: float = seconds()
-        context.__exit__(None, None, None)
-        return share
-
-    for name, passed in events:
-        now += passed
-        busy += passed if open_ else 0
-        if name in open_:
-            total += end(name)
-        else:
-            context = clock.request()
-            open_[name] = (context, context.__enter__())
-    for name in list(open_):
-        total += end(name)
-    assert total == pytest.approx(busy, abs=1e-6)

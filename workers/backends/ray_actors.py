@@ -14,6 +14,7 @@ import ray
 
 from graders.base import Grader
 from graders.config import GradersConfig
+from graders.panel import timed
 from graders.registry import build_graders
 from graders.types import Candidate, Grade
 from workers.backends.base import Job
@@ -130,7 +131,7 @@ class GraderActor:
     async def grade(self, name: str, candidates: Sequence[Candidate]) -> list[Grade]:
         """As the grader of this name."""
         await self._start()
-        return await self._graders[name].grade(candidates)
+        return await timed(self._graders[name], candidates)
 
     async def _start(self) -> None:
         async with self._starting:

@@ -1,47 +1,10 @@
-"""The requests that an engine has in flight: their shares of its busy time, and how they end."""
+"""The requests that an engine has in flight, and how they end when it is closed."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from workers.errors import EngineError
-
-
-class BusyTime:
-    """At every moment each request in flight gets an equal part, so that the parts add up.
-
-    This is the virtual time of processor sharing: Parekh and Gallager 1993, section II.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
-        self._in_flight = 0
-        self._share = 0.0
-        self._at = clock()
-
-    @contextmanager
-    def request(self) -> Iterator[Callable[[], float]]:
-        """Around one request; the function tells its part so far, in seconds."""
-        self._advance()
-        entered = self._share
-        self._in_flight += 1
-
-        def seconds() -> float:
-            self._advance()
-            return self._share - entered
-
-        try:
-            yield seconds
-        finally:
-            self._advance()
-            self._in_flight -= 1
-
-    def _advance(self) -> None:
-        now = self._clock()
-        if self._in_flight:
-            self._share += (now - self._at) / self._in_flight
-        self._at = now
 
 
 class InFlight:

@@ -10,10 +10,11 @@ import random
 
 import aiohttp
 
+from graders.busy_time import BusyTime
 from workers.engines import openai_faults, openai_wire
 from workers.engines.base import Generation, GenerationRequest, OnText
 from workers.engines.config import OpenAIConfig
-from workers.engines.in_flight import BusyTime, InFlight
+from workers.engines.in_flight import InFlight
 from workers.engines.openai_endpoint import Endpoint
 from workers.engines.openai_faults import NoRoomError, TransientError
 from workers.engines.openai_wire import Reply, StreamedReply

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 from graders import prompts
+from graders.busy_time import BusyTime
 from workers.engines import scripted_problems, scripted_prose
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.config import ScriptedConfig
-from workers.engines.in_flight import BusyTime
 from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
 from workers.recipes import answer, dialogue, essay, problem_set
 

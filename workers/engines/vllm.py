@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
+from graders.busy_time import BusyTime
 from workers.engines import vllm_loading
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.config import VllmConfig
-from workers.engines.in_flight import BusyTime, InFlight
+from workers.engines.in_flight import InFlight
 from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
 
 log = logging.getLogger(__name__)
