@@ -16,6 +16,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +29,7 @@ from graders.types import Candidate, Source
 from workers.engines.config import ScriptedConfig
 from workers.engines.scripted import ScriptedEngine
 from workers.oversample import Oversampler
-from workers.pipeline import run_batch, seed_of
+from workers.pipeline import IN_FLIGHT_PER_SLOT, RUNNING_PER_SLOT, run_batch, seed_of
 from workers.producer import LocalProducer
 from workers.recipes import SHIPPED
 from workers.store import SqlStore
@@ -36,6 +37,7 @@ from workers.types import BatchSpec, Draw, Outcome
 
 PASS_RATES = (0.1, 0.3, 0.5, 0.7, 0.9)
 COUNTS = (200, 1000, 5000)
+SLOTS = (64, 256, 1024)
 WINDOW = 64
 RECIPE = SHIPPED["essay"]
 SOURCES = tuple(
@@ -84,14 +86,14 @@ async def _bare(count: int, pass_rate: float) -> dict[str, float]:
     return {"candidates": count, "per_s": count / seconds, "cpu_ms": 1000 * cpu / count}
 
 
-def overdraw(count: int, pass_rate: float, seed: int) -> float:
-    """Draws of the oversampler over `count / pass_rate`, with a window full of late answers."""
+def overdraw(count: int, pass_rate: float, slots: int, seed: int) -> float:
+    """Draws of the oversampler over `count / pass_rate`, on an engine of so many slots."""
     rng = random.Random(seed)
-    sampler = Oversampler(count, ["one"], 4 * WINDOW)
+    sampler = Oversampler(count, ["one"], IN_FLIGHT_PER_SLOT * slots)
     out: deque[bool] = deque()
     accepted = drawn = 0
     while accepted < count:
-        for _ in sampler.plan(len(out), 2 * WINDOW - len(out)):
+        for _ in sampler.plan(len(out), RUNNING_PER_SLOT * slots - len(out)):
             out.append(rng.random() < pass_rate)
             drawn += 1
         passed = out.popleft()
@@ -103,9 +105,10 @@ def overdraw(count: int, pass_rate: float, seed: int) -> float:
 def _oversampling(repeats: int) -> list[dict[str, float]]:
     rows = []
     for count in COUNTS:
-        for rate in PASS_RATES:
-            ratios = [overdraw(count, rate, seed) for seed in range(repeats)]
-            rows.append({"count": count, "pass_rate": rate, "draws": statistics.fmean(ratios)})
+        for slots, rate in product(SLOTS, PASS_RATES):
+            ratios = [overdraw(count, rate, slots, seed) for seed in range(repeats)]
+            draws = statistics.fmean(ratios)
+            rows.append({"count": count, "slots": slots, "pass_rate": rate, "draws": draws})
     return rows
 
 
@@ -119,9 +122,13 @@ def _table(loop: Sequence[dict[str, Any]], draws: Sequence[dict[str, float]]) ->
         f"| {row['loop']['cpu_ms']:.2f} | {row['bare']['cpu_ms']:.2f} |"
         for row in loop
     ]
-    lines += ["", "| samples | pass rate | draws, of those of one who knows the rate |"]
-    lines += ["|---|---|---|"]
-    lines += [f"| {r['count']:,} | {r['pass_rate']:.0%} | {r['draws']:.3f} |" for r in draws]
+    rates = " | ".join(f"{rate:.0%} pass" for rate in PASS_RATES)
+    lines += ["", "Draws, of those of one who knows the pass rate:", ""]
+    lines += [f"| samples | engine's slots | {rates} |", "|---" * (2 + len(PASS_RATES)) + "|"]
+    for count, slots in product(COUNTS, SLOTS):
+        found = [r["draws"] for r in draws if (r["count"], r["slots"]) == (count, slots)]
+        cells = " | ".join(f"{ratio:.3f}" for ratio in found)
+        lines.append(f"| {count:,} | {slots} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

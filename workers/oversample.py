@@ -14,15 +14,16 @@ FAILING_ROW = 20
 FAILING_START = 8
 RETIRE_AFTER = 30
 RETIRE_CHANCE = 1e-6
-PRIOR_PASSES, PRIOR_MISSES = 3, 1
+PRIOR_PASSES, PRIOR_MISSES = 16, 0
 
 
 class Oversampler:
     """Plans the draws of one batch.
 
-    The pass rate has a Beta(3, 1) prior and is that of accepted among accepted and rejected:
-    failures (errors, time-outs) say nothing about it and are counted apart. The prior is hopeful
-    because a draw too many is wasted, whereas one too few only comes later.
+    The pass rate is that of accepted among accepted and rejected, as if 16 draws had passed before
+    the first: failures (errors, time-outs) say nothing about it and are counted apart. It starts
+    hopeful because a draw too many is wasted, whereas one too few only comes later; most of all
+    on an engine that would take all draws at once, before anything is known.
 
     Each source is drawn from once in turn; after that the next draw goes to the source with the
     fewest samples, accepted or expected of its draws in flight, so that samples spread evenly;
@@ -53,7 +54,7 @@ class Oversampler:
 
     @property
     def pass_rate(self) -> float:
-        """Posterior mean of the share of judged candidates that are accepted."""
+        """Estimate of the share of judged candidates that are accepted, at first 1."""
         prior = PRIOR_PASSES + PRIOR_MISSES
         return (self._total_accepted + PRIOR_PASSES) / (self._total_judged + prior)
 
@@ -125,7 +126,10 @@ class Oversampler:
             return False
         others_accepted = self._total_accepted - self._accepted[source]
         others_judged = self._total_judged - self._judged[source]
-        rate = others_accepted / (others_judged + 2) if others_accepted else self.pass_rate
+        passes, judged = others_accepted, others_judged
+        if not others_accepted:
+            passes, judged = self._total_accepted, self._total_judged
+        rate = passes / (judged + 2)
         return misses * math.log1p(-rate) < math.log(RETIRE_CHANCE)
 
     def _draw(self) -> int:

@@ -30,11 +30,12 @@ def simulate(count: int, rate: float, seed: int, window: int = 64) -> tuple[int,
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("window", [64, 256, 1024])
 @pytest.mark.parametrize("count", [200, 500])
 def test_draws_at_most_5_percent_more_than_one_who_knows_the_pass_rate(
-    count: int, rate: float
+    count: int, window: int, rate: float
 ) -> None:
-    runs = [simulate(count, rate, seed) for seed in range(20)]
+    runs = [simulate(count, rate, seed, window) for seed in range(20)]
     drawn, needed = sum(run[0] for run in runs), sum(run[1] for run in runs)
     assert drawn <= 1.05 * needed
 
