@@ -113,6 +113,7 @@ def open_watch(job: Job, graders: GradersConfig) -> OpenWatch | None:
 
 
 def _early_abort(panel: Panel) -> EarlyAbort | None:
-    """The streaming check of the first grader that has one."""
-    checks = (getattr(grader, "early_abort", None) for grader in panel.graders)
+    """The streaming check of the first grader that has one and whose word can refuse a text."""
+    deciding = (grader for grader in panel.graders if threshold_of(panel.gate, grader.name) > 0)
+    checks = (getattr(grader, "early_abort", None) for grader in deciding)
     return cast("EarlyAbort | None", next((check for check in checks if check), None))
