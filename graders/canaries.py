@@ -9,9 +9,10 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import comb
 from typing import Final
 
+from graders.calibration.bounds import binomial_upper
+from graders.calibration.sequential import FloorTest
 from graders.claims import Claim, split_claims
 from graders.config import JudgeConfig
 from graders.errors import JudgeUnhealthyError
@@ -20,7 +21,10 @@ from graders.prompts import claim_in_context
 from graders.types import Source
 
 CONFIDENCE: Final = 0.99
-"""Of each bound of a hit rate. High, because the watch looks again after every canary."""
+"""Of each bound of a hit rate that is told."""
+FALSE_HALTS: Final = 0.01
+"""Most of the judges at the floor that are ever halted, over both kinds of canary."""
+_KINDS: Final = {True: "known-good", False: "known-bad"}
 _SOURCES_KEPT: Final = 8
 _LONGEST: Final = 300
 """Characters of a claim that makes a canary; what is longer is hardly one claim."""
@@ -135,15 +139,18 @@ def _restate(claim: str) -> str:
 
 
 class CanaryWatch:
-    """Plants canaries and keeps the latest outcomes of each kind.
+    """Plants canaries, keeps the latest outcomes of each kind and tests all of them.
 
-    Raises JudgeUnhealthyError from `check` when the hit rate of a kind lies, at CONFIDENCE, below
-    the floor: a judge that has not yet shown what it can do is let go on.
+    Raises JudgeUnhealthyError from `check` when the hit rate of a kind surely lies below the
+    floor: of judges at the floor at most FALSE_HALTS are ever halted, and one that has not yet
+    shown what it can do is let go on.
     """
 
     def __init__(self, config: JudgeConfig) -> None:
         self._config = config
-        self._right = {holds: deque[bool](maxlen=config.canary_window) for holds in (True, False)}
+        window, floor, delta = config.canary_window, config.canary_floor, FALSE_HALTS / 2
+        self._right = {holds: deque[bool](maxlen=window) for holds in (True, False)}
+        self._tests = {holds: FloorTest(floor, delta, window) for holds in (True, False)}
         self._sources: dict[str, Source] = {}
 
     def plant(self, source: Source, seed: int) -> tuple[Canary, ...]:
@@ -159,47 +166,29 @@ class CanaryWatch:
     def record(self, canary: Canary, right: bool) -> None:
         """Note how the judge did on one canary."""
         self._right[canary.holds].append(right)
+        self._tests[canary.holds].record(right)
 
     def health(self) -> dict[str, Health]:
         """The hit rate on each kind over the window."""
-        return {kind: _health(sum(right), len(right)) for kind, right in self._kinds().items()}
+        return {
+            _KINDS[holds]: _health(sum(right), len(right)) for holds, right in self._right.items()
+        }
 
     def check(self) -> None:
         """Raise JudgeUnhealthyError if the judge is surely below the floor on either kind."""
-        floor = self._config.canary_floor
-        for kind, right in self._kinds().items():
-            if _at_most(sum(right), len(right), floor) < 1 - CONFIDENCE:
+        for holds, test in self._tests.items():
+            if test.is_below():
                 raise JudgeUnhealthyError(
-                    f"the judge fails its canaries, {self}; on {kind} claims it must judge at "
-                    f"least {floor:.0%} rightly. Name another model in graders.judge.model; what "
-                    "this one has passed so far is as doubtful"
+                    f"the judge fails its canaries, {self}; on {_KINDS[holds]} claims it must "
+                    f"judge at least {self._config.canary_floor:.0%} rightly. Name another model "
+                    "in graders.judge.model; what this one has passed so far is as doubtful"
                 )
-
-    def _kinds(self) -> dict[str, deque[bool]]:
-        return {"known-good": self._right[True], "known-bad": self._right[False]}
 
     def __str__(self) -> str:
         return ", ".join(f"{kind}: {health}" for kind, health in self.health().items())
 
 
 def _health(right: int, asked: int) -> Health:
-    return Health(right, asked, 1 - _highest(asked - right, asked), _highest(right, asked))
-
-
-def _highest(right: int, asked: int) -> float:
-    """The largest hit rate under which `right` or fewer are not yet less likely than 1 in 100."""
-    if right == asked:
-        return 1.0
-    low, high = right / asked, 1.0
-    for _ in range(40):
-        rate = (low + high) / 2
-        if _at_most(right, asked, rate) > 1 - CONFIDENCE:
-            low = rate
-        else:
-            high = rate
-    return high
-
-
-def _at_most(right: int, asked: int, rate: float) -> float:
-    """P(X <= right) for X ~ Binomial(asked, rate)."""
-    return sum(comb(asked, k) * rate**k * (1 - rate) ** (asked - k) for k in range(right + 1))
+    delta = 1 - CONFIDENCE
+    lowest = 1 - binomial_upper(asked - right, asked, delta)
+    return Health(right, asked, lowest, binomial_upper(right, asked, delta))

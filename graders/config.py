@@ -183,7 +183,11 @@ class JudgeConfig(_Options):
         "judged; 0: none",
     )
     canary_window: int = Field(
-        default=50, ge=10, le=1000, description="the latest canaries of each kind that count"
+        default=50,
+        ge=10,
+        le=1000,
+        description="canaries of each kind after which the judge is tested anew, beside the tests "
+        "that run; its hit rate is told over as many",
     )
     canary_floor: Score = Field(
         default=0.7,

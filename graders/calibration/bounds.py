@@ -82,7 +82,7 @@ def sequential_upper(wrong: int, labelled: int, population: int, delta: float) -
     affects how tight the bound is, not whether it holds.
     """
     _check_drawn(wrong, labelled, population)
-    marginal = _log_beta_binomial(wrong, labelled)
+    marginal = _log_beta_binomial(wrong, labelled, PRIOR)
     least, most = wrong, population - (labelled - wrong)
     # Past the likeliest M the likelihood only falls, so the largest M left can be bisected for.
     least = min(max(least, wrong * population // labelled if labelled else most), most)
@@ -93,6 +93,16 @@ def sequential_upper(wrong: int, labelled: int, population: int, delta: float) -
         else:
             most = middle - 1
     return least
+
+
+def log_mixture_ratio(hits: int, trials: int, rate: float, prior: tuple[float, float]) -> float:
+    """log of how likely a row of trials is under a beta prior of its rate, over under `rate`.
+
+    For independent trials of this rate the ratio is a martingale: with probability 1 − delta it
+    never reaches 1 / delta (Robbins 1970; Ville's inequality). `rate` lies between 0 and 1.
+    """
+    plain = hits * log(rate) + (trials - hits) * log1p(-rate)
+    return _log_beta_binomial(hits, trials, prior) - plain
 
 
 def _smallest(holds: Callable[[float], bool]) -> float:
@@ -117,9 +127,9 @@ def _log_draws(wrong: int, labelled: int, total_wrong: int, population: int) -> 
     )
 
 
-def _log_beta_binomial(wrong: int, labelled: int) -> float:
-    """The same under the prior; draws from a beta-binomial population are beta-binomial too."""
-    a, b = PRIOR
+def _log_beta_binomial(wrong: int, labelled: int, prior: tuple[float, float]) -> float:
+    """The same under a beta prior; draws from a beta-binomial population are beta-binomial too."""
+    a, b = prior
     return (
         lgamma(a + wrong)
         + lgamma(b + labelled - wrong)

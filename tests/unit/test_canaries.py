@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -123,13 +124,54 @@ def test_a_good_judge_with_a_slip_goes_on() -> None:
         watched.check()
 
 
-def test_only_the_latest_count() -> None:
+def halted_after(seed: int, rates: Sequence[float]) -> int | None:
+    """After how many pairs a judge that is right at these rates, pair by pair, is halted."""
+    watched, rng = watch(), random.Random(seed)
+    for pair, rate in enumerate(rates, start=1):
+        watched.record(GOOD, rng.random() < rate)
+        watched.record(BAD, rng.random() < rate)
+        try:
+            watched.check()
+        except JudgeUnhealthyError:
+            return pair
+    return None
+
+
+def test_a_judge_at_the_floor_is_hardly_ever_halted() -> None:
+    halted = [seed for seed in range(100) if halted_after(seed, [0.7] * 1000) is not None]
+    assert len(halted) <= 2
+
+
+def test_a_judge_at_two_fifths_is_halted_within_about_fifty_pairs() -> None:
+    pairs = sorted(halted_after(seed, [0.4] * 400) or 400 for seed in range(100))
+    assert pairs[50] <= 30
+    assert pairs[90] <= 50
+
+
+def test_a_judge_that_turns_bad_late_is_halted_soon_after() -> None:
+    rates = [0.95] * 1000 + [0.4] * 400
+    pairs = sorted((halted_after(seed, rates) or 1400) - 1000 for seed in range(50))
+    assert pairs[0] > 0
+    assert pairs[25] <= 60
+    assert pairs[45] <= 100
+
+
+def test_good_answers_of_before_do_not_cover_up_bad_ones() -> None:
     watched = watch(canary_window=20)
     for _ in range(500):
         watched.record(BAD, True)
     for _ in range(20):
         watched.record(BAD, False)
     assert watched.health()["known-bad"].right == 0
+    with pytest.raises(JudgeUnhealthyError):
+        watched.check()
+
+
+def test_a_floor_of_one_allows_no_miss() -> None:
+    watched = watch(canary_floor=1)
+    watched.record(BAD, True)
+    watched.check()
+    watched.record(BAD, False)
     with pytest.raises(JudgeUnhealthyError):
         watched.check()
 
