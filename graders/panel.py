@@ -86,11 +86,11 @@ async def _side_by_side(
 
 
 async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:
-    """The grader's opinions; `ungraded` ones when it breaks."""
+    """The grader's opinions; `ungraded` ones when it breaks, and for those that mean nothing."""
     if not candidates:
         return []
     try:
-        grades = await timed(grader, candidates)
+        grades = [_sound(grader, grade) for grade in await timed(grader, candidates)]
         if len(grades) != len(candidates):
             raise ValueError(f"{len(grades)} grades for {len(candidates)} candidates")
     except JudgeUnhealthyError:
@@ -100,6 +100,18 @@ async def _grade(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]
         reason = f"the grader failed: {type(exc).__name__}: {exc}"
         grades = [Grade(grader.name, grader.version, None, ungraded=reason) for _ in candidates]
     return grades
+
+
+def _sound(grader: Grader, grade: Grade) -> Grade:
+    """The grade, or `ungraded` for one in another's name or whose score is outside [0, 1]."""
+    if grade.grader != grader.name:
+        reason = f"the grader failed: it answered in the name of {grade.grader!r}"
+    elif grade.score is not None and not 0.0 <= grade.score <= 1.0:
+        reason = f"the grader failed: its score {grade.score} is outside [0, 1]"
+    else:
+        return grade
+    logger.error("grader %s %s: %s", grader.name, grader.version, reason)
+    return replace(grade, grader=grader.name, score=None, ungraded=reason)
 
 
 async def timed(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:

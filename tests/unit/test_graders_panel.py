@@ -1,5 +1,6 @@
 """The panel: order, short-circuit, and what a broken grader does to its candidates."""
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -73,6 +74,35 @@ async def test_a_grader_that_loses_a_grade_is_broken() -> None:
 
     judged = await panel(Short("answers")).grade([make(0), make(1)])
     assert not any(one.verdict.accepted for one in judged)
+
+
+@pytest.mark.parametrize("score", [7.5, -0.1, math.nan, math.inf, -math.inf])
+async def test_a_score_outside_nought_to_one_is_no_score(
+    score: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Mixed(Recorder):
+        async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+            first, *rest = await super().grade(candidates)
+            return [Grade(first.grader, first.version, 1.0), *rest]
+
+    right, odd = await panel(Mixed("plug-in", score)).grade([make(0), make(1)])
+    assert right.verdict.accepted
+    [grade], [failure] = odd.grades, odd.verdict.failures
+    assert grade.score is None
+    assert grade.ungraded == f"the grader failed: its score {score} is outside [0, 1]"
+    assert failure.grader == "plug-in" and failure.ungraded
+    assert "plug-in 1" in caplog.text
+
+
+async def test_a_grade_in_anothers_name_is_no_grade() -> None:
+    class Impostor(Recorder):
+        async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+            return [Grade("answers", "1", 1.0) for _ in candidates]
+
+    [one] = await panel(Impostor("plug-in")).grade([make(0)])
+    assert not one.verdict.accepted
+    assert [(grade.grader, grade.score) for grade in one.grades] == [("plug-in", None)]
+    assert "in the name of 'answers'" in (one.grades[0].ungraded or "")
 
 
 async def test_a_required_grader_that_the_panel_lacks_closes_the_gate() -> None:
