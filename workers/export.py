@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -16,9 +17,11 @@ from typing import Any, BinaryIO, Protocol, Self
 import orjson
 
 from workers.errors import ExportError
+from workers.row_shape import Shape, UnlikeTypesError, arrow_type, merged, shape_of
 
 FORMATS = (".jsonl", ".ndjson", ".parquet")
 ROW_GROUP = 1000
+CHUNK_BYTES = 64 * 2**20
 
 Row = Mapping[str, Any]
 
@@ -182,21 +185,24 @@ def _umask() -> int:
 def _load_pyarrow() -> Any:
     try:
         import pyarrow
+        import pyarrow.json
         import pyarrow.parquet
     except ImportError as exc:
         raise ExportError("Parquet needs pyarrow: pip install 'winnow[data]'") from exc
     return pyarrow
 
 
-def _chunks(spool: Path) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
+def _chunks(spool: Path) -> Iterator[list[bytes]]:
+    """Lines of the spool, so many at once as make a row group of moderate size."""
+    chunk: list[bytes] = []
+    size = 0
     with spool.open("rb") as lines:
         for line in lines:
-            row = orjson.loads(line)
-            chunk.append({key: _storable(value) for key, value in row.items()})
-            if len(chunk) == ROW_GROUP:
+            chunk.append(line if b"{}" not in line else encode_row(_storable(orjson.loads(line))))
+            size += len(line)
+            if len(chunk) == ROW_GROUP or size > CHUNK_BYTES:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
     if chunk:
         yield chunk
 
@@ -211,18 +217,24 @@ def _storable(value: Any) -> Any:
 
 
 def _parquet_beside(spool: Path) -> Path:
-    """Rewrite spooled rows as Parquet under one schema that fits them all; two passes."""
+    """Rewrite spooled rows as Parquet under one schema that fits them all; two passes.
+
+    Arrow reads the lines itself: `Table.from_pylist` would import pandas, where there is one.
+    """
     arrow = _load_pyarrow()
     target = spool.with_suffix(".parquet.part")
     try:
         schema = _schema_for(spool, arrow)
+        parsed = arrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
         with target.open("wb") as stream:
             with arrow.parquet.ParquetWriter(stream, schema) as writer:
                 for chunk in _chunks(spool):
-                    writer.write_table(arrow.Table.from_pylist(chunk, schema=schema))
+                    rows = b"".join(chunk)
+                    read = arrow.json.ReadOptions(use_threads=False, block_size=len(rows))
+                    writer.write_table(arrow.json.read_json(BytesIO(rows), read, parsed))
             stream.flush()
             os.fsync(stream.fileno())
-    except arrow.ArrowException as exc:
+    except (arrow.ArrowException, UnlikeTypesError) as exc:
         target.unlink(missing_ok=True)
         raise ExportError(
             f"these rows fit no Parquet schema ({exc}): give a field values of one type in every "
@@ -235,8 +247,9 @@ def _parquet_beside(spool: Path) -> Path:
 
 
 def _schema_for(spool: Path, arrow: Any) -> Any:
-    schema = arrow.schema([])
+    shape: Shape = None
     for chunk in _chunks(spool):
-        schemas = [schema, arrow.Table.from_pylist(chunk).schema]
-        schema = arrow.unify_schemas(schemas, promote_options="permissive")
-    return schema
+        for line in chunk:
+            shape = merged(shape, shape_of(orjson.loads(line)))
+    columns = shape if isinstance(shape, dict) else {}
+    return arrow.schema([(name, arrow_type(inner, arrow)) for name, inner in columns.items()])

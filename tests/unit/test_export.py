@@ -2,6 +2,8 @@
 
 import errno
 import io
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from workers.errors import ExportError
 from workers.export import ROW_GROUP, FileExport, StreamExport, encode_row, write_rows
+from workers.row_shape import UnlikeTypesError, merged, shape_of
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -134,3 +137,31 @@ def test_dataclasses_are_written_as_objects() -> None:
     assert orjson.loads(encode_row({"pair": Pair(1, ("a",))})) == {
         "pair": {"left": 1, "right": ["a"]}
     }
+
+
+def test_values_keep_their_types_and_pandas_is_not_imported(tmp_path: Path) -> None:
+    out = tmp_path / "rows.parquet"
+    rows = [
+        {"when": "2020-01-01T00:00:00", "text": "ä\0\u2028\n{}", "big": 2**62, "mixed": 1},
+        {"when": "2020-01-02", "text": "", "big": -1, "mixed": 0.1},
+        {"when": None, "text": None, "big": None, "mixed": None, "late": [{"a": True}, {}]},
+    ]
+    code = (
+        "import sys, orjson; from workers.export import write_rows\n"
+        "write_rows(sys.argv[1], iter(orjson.loads(sys.argv[2])))\n"
+        "assert 'pandas' not in sys.modules"
+    )
+    given = orjson.dumps(rows).decode()
+    subprocess.run([sys.executable, "-c", code, str(out), given], check=True)
+    late = [{"late": None}, {"late": None}, {"late": [{"a": True}, None]}]
+    assert pq.read_table(out).to_pylist() == [
+        row | more for row, more in zip(rows, late, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, "a"), ([1], 1), ({"a": 1}, "a"), (True, 1), ([1], ["a"])]
+)
+def test_values_of_unlike_types_have_no_common_shape(one: object, other: object) -> None:
+    with pytest.raises(UnlikeTypesError, match=" and "):
+        merged(shape_of(one), shape_of(other))
