@@ -64,10 +64,11 @@ def find_loop(text: str) -> Evidence | None:
     """
     tokens = [match.span() for match in _TOKEN.finditer(text)]
     for a, b in tokens:
-        found = _find_run(text, a, b)
-        if found:
+        if b - a >= RUN_CHARS and (found := _find_run(text, a, b)):
             return found
     words = [text[a:b] for a, b in tokens]
+    if not _may_loop(words):
+        return None
     for period in range(1, min(LONGEST_LOOP, len(words) // LOOP_TIMES) + 1):
         cycle = _cycle(words, period)
         if cycle:
@@ -78,8 +79,11 @@ def find_loop(text: str) -> Evidence | None:
 
 def find_repeated_sentence(text: str) -> Evidence | None:
     """A sentence of five words or more that stands in the text four times."""
+    sentences = list(_sentences(text + "\n"))
+    if len(sentences) < SAME_SENTENCE:
+        return None
     seen: Counter[str] = Counter()
-    for start, end in _sentences(text + "\n"):
+    for start, end in sentences:
         if len(_LETTERS.findall(text, start, end)) < SENTENCE_WORDS:
             continue
         key = " ".join(text[start:end].casefold().split())
@@ -150,6 +154,17 @@ def _find_run(text: str, start: int, end: int) -> Evidence | None:
 def _loop_reason(period: int) -> str:
     what = "word" if period == 1 else f"{period} words"
     return f"loops: the same {what} {LOOP_TIMES} times or more in a row"
+
+
+def _may_loop(words: list[str]) -> bool:
+    """Whether enough words in a row are as frequent as those of a loop are: cheap, and sure."""
+    times = Counter(words)
+    run = 0
+    for word in words:
+        run = run + 1 if times[word] >= LOOP_TIMES else 0
+        if run >= LOOP_WORDS:
+            return True
+    return False
 
 
 def _cycle(words: list[str], period: int) -> tuple[int, int] | None:

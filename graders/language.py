@@ -16,6 +16,7 @@ MIN_LETTERS = 20
 MIN_WORDS = 20
 ENGLISH_SHARE = 0.12
 SCRIPT_SHARE = 0.7
+_NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _SHARED_SCRIPTS = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "HANGUL": "HANGUL"}
 
 
@@ -27,7 +28,11 @@ def script_of(letter: str) -> str:
 
 def script_shares(text: str) -> dict[str, float]:
     """Share of the letters in each script; empty when there are too few letters to say."""
-    letters = Counter(letter for letter in text[:SAMPLE_CHARS] if letter.isalpha())
+    sample = text[:SAMPLE_CHARS]
+    if sample.isascii():
+        letters_only = sample.encode().translate(None, _NO_ASCII_LETTERS)
+        return {"LATIN": 1.0} if len(letters_only) >= MIN_LETTERS else {}
+    letters = Counter(letter for letter in sample if letter.isalpha())
     total = sum(letters.values())
     if total < MIN_LETTERS:
         return {}

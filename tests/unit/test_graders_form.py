@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graders.config import FormConfig
+from graders.defects import LONGEST_LOOP, LOOP_TIMES, _cycle, _may_loop
 from graders.form import FormGrader
+from graders.language import MIN_LETTERS, script_shares
 from graders.types import Candidate, Grade, Source
 
 GOOD = (
@@ -174,3 +176,23 @@ def test_half_a_character_at_the_end_of_a_stream_is_not_yet_a_defect() -> None:
 @pytest.mark.parametrize("unit", [" \n", " ", ". ", "a", "(", "ab ", "sorry, "])
 def test_no_text_makes_the_searches_slow(unit: str) -> None:
     assert judge((unit * 40_000)[:40_000] + " and so on").score is not None
+
+
+@given(
+    st.lists(st.sampled_from("abcdefgh"), max_size=12),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=8),
+    st.integers(1, 24),
+)
+def test_the_cheap_look_for_loops_overlooks_none(
+    before: list[str], loop: list[str], times: int
+) -> None:
+    words = before + loop * times + before
+    periods = range(1, min(LONGEST_LOOP, len(words) // LOOP_TIMES) + 1)
+    if any(_cycle(words, period) for period in periods):
+        assert _may_loop(words)
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=80))
+def test_the_letters_of_ascii_are_counted_as_those_of_any_text(text: str) -> None:
+    enough = sum(letter.isalpha() for letter in text) >= MIN_LETTERS
+    assert script_shares(text) == ({"LATIN": 1.0} if enough else {})
