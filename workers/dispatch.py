@@ -30,6 +30,11 @@ class Dispatcher:
         return len(self._running)
 
     @property
+    def finished(self) -> int:
+        """Draws that are done and not yet handed back; 0 while an earlier one holds them up."""
+        return len(self._done) if self._oldest in self._done else 0
+
+    @property
     def in_flight(self) -> int:
         """Draws sent and not yet handed back: running, or waiting for an earlier one."""
         return self.next_seq - self._oldest

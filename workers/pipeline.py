@@ -32,6 +32,7 @@ from workers.types import (
 OnProgress = Callable[[Progress, list[LedgerRow]], None]
 RUNNING_PER_SLOT = 2
 IN_FLIGHT_PER_SLOT = 4
+ADMIT_EVERY_SECONDS = 0.05
 _BUDGETS = (
     StopReason.MAX_CANDIDATES,
     StopReason.MAX_TOKENS,
@@ -111,6 +112,7 @@ class _Run:
         self._cancel = cancel
         self._on_progress = on_progress
         self._began = time.monotonic()
+        self._admitted_at = self._began
         self._progress = lease.record.progress
         self._elapsed_before = self._progress.elapsed_seconds
         self._source_index = {source.id: n for n, source in enumerate(spec.sources)}
@@ -138,9 +140,24 @@ class _Run:
     async def _loop(self) -> StopReason:
         while (reason := self._stop_reason()) is None:
             self._draw()
-            await self._dispatcher.wait(self._seconds_left())
-            await self._admit(self._dispatcher.take())
+            await self._dispatcher.wait(self._seconds_left_to_wait())
+            if self._admission_due():
+                await self._admit(self._dispatcher.take())
         return reason
+
+    def _admission_due(self) -> bool:
+        """A transaction costs more than a row: rows wait for others, but nothing for them."""
+        out = self._dispatcher
+        waited = time.monotonic() - self._admitted_at >= ADMIT_EVERY_SECONDS
+        return waited or out.finished >= self._slots or out.running == 0
+
+    def _seconds_left_to_wait(self) -> float | None:
+        """Until the budget is spent, or finished draws have waited long enough."""
+        left = self._seconds_left()
+        if not self._dispatcher.finished:
+            return left
+        due = max(0.0, self._admitted_at + ADMIT_EVERY_SECONDS - time.monotonic())
+        return due if left is None else min(left, due)
 
     async def _settle(self, reason: StopReason) -> StopReason:
         """Cancel what is out; every draw still gets its row, finished ones by their outcome."""
@@ -196,6 +213,7 @@ class _Run:
             novelty_text=self._novelty_text,
             owner=self._lease.owner,
         )
+        self._admitted_at = time.monotonic()
         self._progress = await asyncio.to_thread(self._store.progress, self._batch_id)
         for row in rows:
             self._observe(row.source_id, row.outcome, row.error)
