@@ -112,14 +112,17 @@ def watch_cost(
     recipe: str, sources: Sequence[KnownSource], texts: Sequence[Produced]
 ) -> dict[str, float]:
     """Microseconds of CPU that one call of a watch takes, mean and worst, over these texts."""
+    from graders.consistency import ConsistencyGrader
     from graders.streaming import ClaimWatch
 
+    config = GradersConfig().consistency
+    version = ConsistencyGrader(config).version
     start = SHIPPED[recipe].body_start
     assert start is not None
     times = []
     for item, made in zip(sources, texts, strict=True):
         text = made.candidate.text if made.candidate else ""
-        watch = ClaimWatch(GradersConfig().consistency, item.source, start)
+        watch = ClaimWatch(config, item.source, start, version)
         for end in range(EVERY_CHARS, len(text), EVERY_CHARS):
             began = time.thread_time()
             found = watch(text[:end])

@@ -15,7 +15,7 @@ from typing import Final
 from graders.base import Complete, Completion
 from graders.claims import Claim, split_claims
 from graders.config import AgreementConfig
-from graders.entailment.model import CrossEncoder, Pair, load_encoder
+from graders.entailment.model import CrossEncoder, Pair, load_encoder, weights_of
 from graders.entailment.premise import SourceIndex, find_terms
 from graders.equivalence import load_math_verify, same_answer
 from graders.errors import UngradedError
@@ -64,6 +64,8 @@ class AgreementGrader:
         encoder: CrossEncoder | None = None,
     ) -> None:
         self.config = config or AgreementConfig()
+        if self.config.model != BY_WORDS:
+            self.version = f"{type(self).version}-{weights_of(self.config.model)}"
         self.complete = complete
         self._encoder = encoder
 

@@ -39,11 +39,15 @@ class ClaimWatch:
 
     A sentence is finished when another follows it that has a whole word. For what the rules are
     given (the sentence, its mood, the numbers computed up to it) a finished sentence is the same
-    in every continuation. Costs microseconds a call, and the rules once a sentence.
+    in every continuation. Costs microseconds a call, and the rules once a sentence. `version` is
+    that of the grader whose verdict it anticipates, and is told as its grades'.
     """
 
-    def __init__(self, config: ConsistencyConfig, source: Source, body_start: BodyStart) -> None:
+    def __init__(
+        self, config: ConsistencyConfig, source: Source, body_start: BodyStart, version: str
+    ) -> None:
         self._config = config
+        self._version = version
         self._source = source
         self._body_start = body_start
         self._index = index_source(source.text)
@@ -107,7 +111,7 @@ class ClaimWatch:
         told = self._claims + (claim.mood != "statement")
         return Grade(
             ConsistencyGrader.name,
-            ConsistencyGrader.version,
+            self._version,
             DECISIVE * (1 - 1 / told),
             tuple(evidence_of(case, claim, finding) for finding in findings),
         )

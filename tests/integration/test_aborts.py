@@ -66,3 +66,5 @@ async def test_a_replay_without_aborts_accepts_the_same_and_refuses_all_that_wer
         assert full.candidate.text.startswith(cut.candidate.text)
         assert full.candidate.completion_tokens > cut.candidate.completion_tokens
         assert full.verdict.failures[0].grader == cut.verdict.failures[0].grader
+        versions = {grade.grader: grade.version for grade in full.grades}
+        assert all(grade.version == versions[grade.grader] for grade in cut.grades)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graders.agreement import AgreementGrader, cluster_sizes, lexical_support, semantic_entropy
 from graders.base import Completion
 from graders.config import AgreementConfig
-from graders.entailment.model import Pair, Support
+from graders.entailment.model import SHIPPED, Pair, Support, weights_of
 from graders.errors import UngradedError
 from graders.types import Candidate, Grade
 
@@ -63,6 +63,13 @@ async def grade(
     config = AgreementConfig(model="words", samples=len(texts))
     [graded] = await AgreementGrader(config, Writer(texts), encoder).grade([candidate])
     return graded
+
+
+def test_the_version_tells_the_weights_that_it_reads_with() -> None:
+    shipped = AgreementGrader().version
+    assert shipped == f"1-{weights_of(SHIPPED)}"
+    assert AgreementGrader(AgreementConfig(model="words")).version == "1"
+    assert AgreementGrader(AgreementConfig(model="some/encoder")).version == "1-some/encoder"
 
 
 async def test_the_weakest_claim_decides_and_names_what_speaks_against_it() -> None:

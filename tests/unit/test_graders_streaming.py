@@ -19,6 +19,7 @@ SHEET = Source(
     "First used: 1200 BC\nMelting point: 1538 degrees Celsius",
 )
 RULES = ConsistencyConfig(judge=False)
+VERSION = ConsistencyGrader(RULES).version
 GOOD = "Thesis: Iron is a metal.\nEssay: Its symbol is Fe. Its atomic number is 26. "
 PIECES = (
     "Iron is a metal.", "Its symbol is Fe.", "Its symbol is Au.", "Its atomic number is 26.",
@@ -43,7 +44,7 @@ def whole(text: str) -> int | None:
 
 
 def watch() -> ClaimWatch:
-    return ClaimWatch(RULES, SHEET, whole)
+    return ClaimWatch(RULES, SHEET, whole, VERSION)
 
 
 def shown(follower: ClaimWatch, text: str, ends: Iterable[int]) -> tuple[int, Grade] | None:
@@ -93,11 +94,12 @@ def test_a_false_claim_stops_an_essay_two_words_after_its_end() -> None:
     text = GOOD + "It is found in Norway. It melts at 1538 degrees Celsius."
     start = SHIPPED["essay"].body_start
     assert start is not None
-    found = shown(ClaimWatch(RULES, SHEET, start), text, range(len(text) + 1))
+    found = shown(ClaimWatch(RULES, SHEET, start, VERSION), text, range(len(text) + 1))
     assert found is not None
     end, grade = found
     assert text[:end].endswith("Norway. It ")
     assert (grade.grader, grade.score) == ("consistency", 0.5 * 3 / 4)
+    assert grade.version == graded(text).version
     [evidence] = grade.evidence
     assert evidence.quote == "Norway" == text[evidence.start : evidence.end]
     assert not evidence.supports

@@ -54,7 +54,7 @@ class LocalBackend:
                 panel,
                 job.batch_id,
                 early_abort=_early_abort(panel) if self._graders.early_abort else None,
-                watch=open_watch(job, self._graders),
+                watch=open_watch(job, self._graders, panel.graders),
                 time_limit=job.time_limit,
                 turns=self._engines.turns(job.model),
             )
@@ -90,15 +90,15 @@ def _check_certificate(certificate: Certificate | None, graders: Iterable[Grader
             )
 
 
-def open_watch(job: Job, graders: GradersConfig) -> OpenWatch | None:
+def open_watch(job: Job, config: GradersConfig, graders: Iterable[Grader]) -> OpenWatch | None:
     """What follows this job's texts claim by claim, wherever its consistency grader is placed.
 
-    None where aborts are off, no consistency is asked for, or the recipe does not say where its
-    body begins.
+    None where aborts are off, none of the job's `graders` is consistency, or the recipe does not
+    say where its body begins.
     """
     body_start = job.recipe.body_start
-    wanted = graders.early_abort and CONSISTENCY in job.gate.required
-    if not wanted or body_start is None:
+    version = next((grader.version for grader in graders if grader.name == CONSISTENCY), None)
+    if not config.early_abort or version is None or body_start is None:
         return None
     from graders.streaming import ClaimWatch, watches
 
@@ -107,7 +107,7 @@ def open_watch(job: Job, graders: GradersConfig) -> OpenWatch | None:
     def watch(source: Source) -> Watch | None:
         if not watches(source, threshold):
             return None
-        return ClaimWatch(graders.consistency, source, body_start)
+        return ClaimWatch(config.consistency, source, body_start, version)
 
     return watch
 
