@@ -4,12 +4,18 @@ Promises to stay silent where it can't tell: short texts, names, fact sheets, fi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from graders.language import ENGLISH, SAMPLE_CHARS, script_shares
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_PARTICLES: Final = frozenset(
+    "a al ap bin da das de degli dei del dela della delle dello dem den der des di do dos du e el "
+    "en et gli het ibn il la las le les lo los na of op st ten ter the van vom von y zu zum "
+    "zur".split()
+)
+"""Lower-case words that join capitalised ones to a name, as in `Place de la Concorde`."""
 _FEWEST_WORDS: Final = 5
 _FEWEST_HITS: Final = 3
 _FOREIGN_SHARE: Final = 0.2
@@ -71,13 +77,14 @@ def foreign_language(text: str) -> str | None:
     """Why this text can't be judged by a model that reads English only, or None.
 
     Reads the first 4,000 characters. Text of fewer than five words passes, and so does text whose
-    words settle nothing, such as a list of names. Words that are English, too, count half.
+    words settle nothing, such as a list of names: of these the words in lower case and the first
+    one tell, but for the particles inside names. Words that are English, too, count half.
     """
     shares = script_shares(text)
     if shares and 1 - shares.get("LATIN", 0.0) >= _OTHER_SCRIPT_SHARE:
         main = max(shares, key=lambda script: shares[script])
         return f"is in {main.lower()} script"
-    words = _WORD.findall(text[:SAMPLE_CHARS])
+    words = _without_particles(_WORD.findall(text[:SAMPLE_CHARS]))
     if len(words) < _FEWEST_WORDS:
         return None
     folded = [word.casefold() for word in words]
@@ -102,6 +109,23 @@ def unreadable_prose(text: str) -> str | None:
         if share < _UNREADABLE_SHARE
         else None
     )
+
+
+def _without_particles(words: Iterable[str]) -> list[str]:
+    """The words but those between two capitalised ones that only join them."""
+    kept: list[str] = []
+    joining: list[str] = []
+    in_name = False
+    for word in words:
+        if in_name and word in _PARTICLES:
+            joining.append(word)
+            continue
+        if word.islower():
+            kept += joining
+        joining = []
+        kept.append(word)
+        in_name = not word.islower()
+    return kept + joining
 
 
 def _likeliest(words: list[str]) -> tuple[str, int]:
