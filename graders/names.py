@@ -38,6 +38,8 @@ _ROLE: Final = re.compile(r"\w+(?:er|or|ist|ian|ess|man|men|ers|ors|ists|ians|ly
 _SCRIPTS: Final = frozenset("Latin Greek Roman Arabic Cyrillic".split())
 _WRITING: Final = re.compile(r"\s+(?:names?|words?|letters?|alphabet|numerals?)\b")
 _NAME_WORD: Final = re.compile(r"\b[^\W\d_a-z]\w{3,}")
+_OPENS: Final = re.compile(r"(?:^|[.!?…\n])[\s\"'“”‘’)(]*\Z")
+"""Before the first word of a sentence."""
 NEARLY: Final = 0.75
 """Two words are nearly the same from this share of matching letters on (difflib's ratio)."""
 _ORDINARY: Final = re.compile(r"\w+(?:s|ing|ed|ly|ment|tion|ity|ness|ance|ence)")
@@ -91,7 +93,7 @@ def _ordinary_lead(
     if len(words) > 1:
         rest = next((at for w, at in words[1:] if w not in _LOOSE), len(span))
         lead = word.casefold() in _COMMON or bool(_ROLE.fullmatch(word))
-        return rest if lead and word.casefold() not in known else _common_cut(word, source, rest)
+        return rest if lead and word.casefold() not in known else _common_cut(span, source, rest)
     lowered = word.casefold()
     if lowered in _COMMON:
         return len(span)
@@ -113,7 +115,16 @@ def _nearly_a_name(word: str, source: str) -> bool:
     )
 
 
-def _common_cut(word: str, source: str, rest: int) -> int:
+def _common_cut(span: str, source: str, rest: int) -> int:
     """`In Spain` loses its `In`, unless the source itself writes a name with that word."""
-    common = word.casefold() in _COMMON
-    return rest if common else 0
+    common = span.split(maxsplit=1)[0].casefold() in _COMMON
+    return rest if common and not _is_name_in(span, source) else 0
+
+
+def _is_name_in(span: str, source: str) -> bool:
+    """Whether the source writes the span so where no sentence begins (`for On Golden Pond`)."""
+    name = re.escape(re.sub(r"['’]s?$", "", span))
+    return any(
+        not _OPENS.search(source[max(0, found.start() - 8) : found.start()])
+        for found in re.finditer(rf"(?<!\w){name}(?!\w)", source)
+    )
