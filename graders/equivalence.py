@@ -8,11 +8,10 @@ from typing import Final
 
 from sympy import Rational
 
-from graders.expressions import evaluate
+from graders.amount import MAX_CHARS, Amount, amount_of
 from graders.final_answer import BOXED, HASHES, NUMBER, answer_in
-from graders.quantities import find_quantities
+from graders.hedging import is_hedged
 
-MAX_CHARS: Final = 200
 MAX_NESTING: Final = 12
 FLOAT_DIGITS: Final = 9
 """Decimals from which on a number is a computer's, and is compared as one to so many digits."""
@@ -21,12 +20,6 @@ _TOWER = re.compile(
     r"|\\(?:[dt]?binom|sum|prod|i*nt|lim|[gG]amma|zeta)\b|\b(?:factorial|gamma|binomial)\b",
     re.IGNORECASE,
 )
-_MONEY_CENTS = re.compile(r"(?:^|\s)(\d+(?:\.\d+)?)\s*cents?\b", re.IGNORECASE)
-_STARTS_WITH_VALUE = re.compile(
-    r"(-?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)[ ]"
-    r"(?!(?:or|and|to|plus|minus|times)\b)[a-zA-Z](?!.*(?:\b(?:and|or)|,)\s[$€£]?\d)"
-)
-_GROUPED = re.compile(r"-?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:\.\d+)?")
 _OPTION = re.compile(r"\(?([A-Z])\)?(?=$|[\s.:,])(?!\)?\s*(?:,|or\b|and\b)\s*(?:or\s+)?\(?[A-Z]\b)")
 _YES_NO = re.compile(r"(yes|no)\b(?!\s+or\s+(?:yes|no)\b)", re.IGNORECASE)
 _LEAD_IN = re.compile(
@@ -38,6 +31,9 @@ _LATEX_NOISE = re.compile(r"\\(?:left|right|displaystyle|[!,;: ])|\\[()\[\]]|\$"
 _WORDED = re.compile(
     r"(?<!\\)\b(?!and\b|or\b|pi\b|sqrt\b|sin\b|cos\b|tan\b|log\b|ln\b)[a-zA-Z]{3,}"
 )
+_RELATION = re.compile(
+    r"\\(?:n?leq?|n?geq?|neq?|l[et]|g[et]|leqslant|geqslant)(?![a-zA-Z])|[<>≤≥≠]"
+)
 _SIGNS: Final = (
     (re.compile(r"\\neq?\b|≠"), "!="),
     (re.compile(r"\\le(?:q|qslant)?\b|≤"), "<="),
@@ -48,7 +44,9 @@ _SIGNS: Final = (
 
 
 def same_answer(gold: str, given: str) -> bool:
-    """Whether two answers are equal in value; units aside, 25% equals both 25 and 1/4.
+    """Whether two answers are equal in value; units count where both have one.
+
+    25% equals both 25 and 1/4, 25 cents both 25 and $0.25, 5 dozen both 60 and 5.
 
     A single letter is an option: "(B)", "B, a goat" and "B." are the option B, "A, B or C" is
     none. Raises nothing: what no reading understands is compared as folded text.
@@ -59,27 +57,31 @@ def same_answer(gold: str, given: str) -> bool:
     if re.fullmatch(r"[A-Z]", gold) or _YES_NO.fullmatch(gold):
         chosen = (_OPTION if len(gold) == 1 else _YES_NO).match(given)
         return chosen is not None and chosen[1].casefold() == gold.casefold()
-    mine, theirs = value_of(gold), value_of(given)
+    mine, theirs = amount_of(gold), amount_of(given)
     if mine is not None and theirs is not None:
-        return _equal(mine, theirs, gold, given) or _percent_of(gold, given, mine, theirs)
+        return mine.equals(theirs) or _print_alike(mine, theirs, gold, given)
+    if (mine or theirs) and _tells_no_number(given if mine else gold):
+        return False
     return _verify(gold, given)
 
 
-def _equal(mine: Rational, theirs: Rational, gold: str, given: str) -> bool:
-    if mine == theirs:
-        return True
+def _print_alike(mine: Amount, theirs: Amount, gold: str, given: str) -> bool:
     long = rf"\.\d{{{FLOAT_DIGITS},}}"
     printed = re.search(long, gold) or re.search(long, given)
-    return bool(printed and abs(mine - theirs) * 10**FLOAT_DIGITS <= max(1, abs(mine)))
+    if not printed or mine.is_alien_to(theirs):
+        return False
+    distance = abs(mine.value - theirs.value) * 10**FLOAT_DIGITS
+    return bool(distance <= max(1, abs(mine.value)))
 
 
-def _percent_of(gold: str, given: str, mine: Rational, theirs: Rational) -> bool:
-    in_percent = [bool(re.search(r"%|\bpercent\b|\bpct\b", text)) for text in (gold, given)]
-    if in_percent == [True, False]:
-        return bool(mine * 100 == theirs or mine == theirs * 100)
-    if in_percent == [False, True]:
-        return bool(theirs * 100 == mine or theirs == mine * 100)
-    return False
+def _tells_no_number(text: str) -> bool:
+    """Whether a text without an amount can't be a formula of one either: prose, a bound."""
+    if len(text) > MAX_CHARS:
+        return True
+    if "\\" in text:
+        return bool(_RELATION.search(text))
+    hedged = (is_hedged(text, *number.span()) for number in NUMBER.finditer(text))
+    return bool(_WORDED.search(text)) or any(hedged)
 
 
 def _bare(text: str) -> str:
@@ -101,34 +103,10 @@ def value_of(text: str) -> Rational | None:
     """The exact value of an answer such as "$1,200.00", "3/4", "25%", "42 apples", "x = 5".
 
     Also of "twelve", "10 * 2 = 20", and "$20 in her bank after 5 days", which starts with its
-    value. None of what has several numbers, or none.
+    value. None of what has several numbers, none, or one that is denied or only a bound.
     """
-    text = _bare(text)
-    if len(text) > MAX_CHARS:
-        return None
-    if _GROUPED.fullmatch(text):
-        return evaluate(re.sub(r"\s", "", text))
-    value = evaluate(re.sub(r"^[A-Za-z]\w*\s*=\s*", "", text))
-    if value is None and "\\" not in text and not re.search(r"[<>≤≥≠]", text):
-        value = _told(text.rpartition("=")[2].strip())
-    if value is not None and _MONEY_CENTS.search(text):
-        return value / 100
-    return value
-
-
-def _told(text: str) -> Rational | None:
-    """The one value that a phrase tells, or the one that it starts with."""
-    value = evaluate(text)
-    if value is not None:
-        return value
-    numbers = NUMBER.findall(text)
-    if len(numbers) == 1:
-        return evaluate(numbers[0])
-    if numbers:
-        lead = _STARTS_WITH_VALUE.match(text)
-        return evaluate(lead[1]) if lead else None
-    spelled = [quantity for quantity in find_quantities(text) if not quantity.ordinal]
-    return Rational(int(spelled[0].value)) if len(spelled) == 1 else None
+    amount = amount_of(_bare(text))
+    return None if amount is None else amount.value
 
 
 def load_math_verify() -> None:

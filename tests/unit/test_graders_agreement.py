@@ -184,7 +184,9 @@ async def test_the_answer_of_a_long_reply_is_the_one_that_it_marks() -> None:
 async def test_final_answers_are_compared_in_value() -> None:
     text = "The train needs 2 hours.\nAnswer: 1,200 km"
     candidate = replace(CANDIDATE, text=text, body="The train needs 2 hours.", answer="1,200 km")
-    graded = await grade(candidate, ["So it is.\nAnswer: 1200", "Answer: $1200.00", "Answer: 900"])
+    graded = await grade(
+        candidate, ["So it is.\nAnswer: 1200", "Answer: 1200.00 km", "Answer: 900"]
+    )
     assert graded.score == pytest.approx(2 / 3)
     assert graded.evidence[0].against == "900"
 

@@ -148,6 +148,15 @@ def test_math_verify_serves_outside_the_main_thread() -> None:
         ("\\boxed{2} and \\boxed{3}", "2, 3"),
         ("\\boxed{200} so far. Final answer: 455. I hope it is correct.", "455"),
         ("#### 9\nThe answer is: 9<|im_start|>user: and 5?", "9"),
+        ("Answer: 5\nWait, I forgot two pens. The answer is 7.", "7"),
+        ("The answer is 7.\nAnswer: 5", "5"),
+        ("Answer: A. No wait, the answer is B.", "B"),
+        ("Answer: 42. I am sure the answer is right.", "42"),
+        ("\\boxed{455}. I hope the answer is correct.", "455"),
+        ("it is not 5", None),
+        ("It takes 5 hours 30 minutes", "5 hours 30"),
+        ("So she needs 5 million", "5 million"),
+        ("The total is 5 and a half", "5 and a half"),
     ],
 )
 def test_the_final_answer_of_a_reply_is_found(reply: str, answer: str | None) -> None:

@@ -2,7 +2,8 @@
 
 from fractions import Fraction
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graders.arithmetic import find_equations
@@ -35,11 +36,71 @@ def test_a_percentage_equals_its_number_and_its_share(percent: int) -> None:
     assert same_answer(f"{percent}", f"{percent} percent")
 
 
+@pytest.mark.parametrize(
+    ("gold", "given"),
+    [
+        ("25", "25 cents"), ("0.25", "25 cents"), ("$0.25", "25 cents"), ("£5", "5 pounds"),
+        ("5000000", "5 million"), ("2500000", "2.5 million dollars"), ("500000", "half a million"),
+        ("60", "5 dozen"), ("60", "5 dozen eggs"), ("5", "5 dozen"), ("2", "2 dozens of eggs"),
+        ("24", "two dozen"), ("12", "a dozen"), ("6", "half a dozen"),
+        ("100", "1e2"), ("0.015", "1.5e-2"),
+        ("5.5", "5 and a half"), ("5.5", "five and a half hours"), ("5.5", "5 hours and a half"),
+        ("5.5", "5½"), ("2/3", "two thirds"), ("2/3", "2 thirds"), ("3", "3 quarters"),
+        ("50%", "0.5"), ("50%", "50"), ("0.5", "50%"), ("50", "50 percent"),
+        ("3%", "three percent"), ("5000000", "$5M"), ("5000", "5k"),
+        ("0.05", "It rose by 5 percent"), ("10", "20% of 50"),
+        ("5 km", "5000 m"), ("1 hour", "60 minutes"), ("5 km", "5"), ("5", "5 miles"),
+        ("1/2", "3/4 - 1/4 = 2/4 = 1/2"), ("5", "x = 5"), ("7", "it's not five but 7"),
+        ("5", "about 5"), ("5", "exactly 5 pens"), ("5", "5 pens, not counting the broken one"),
+        ("5", "5 apples are not rotten"), ("5", "5kg"), ("10", "10th"), ("5", "5 hrs"),
+        ("20", "$20 in her bank after 5 days"), ("3", "3 tune-ups in a 30-day month"),
+        ("18", "18 dollars each from two stands"), ("5", "Each of the two boys gets 5 apples"),
+    ],
+)  # fmt: skip
+def test_the_same_value_is_found_in_other_words(gold: str, given: str) -> None:
+    assert same_answer(gold, given)
+    assert same_answer(given, gold)
+
+
+@pytest.mark.parametrize(
+    ("gold", "given"),
+    [
+        ("50%", "0.005"), ("0.5", "5000%"), ("25%", "2500"), ("0.25%", "25"), ("1000", "20% of 50"),
+        ("5", "it is not 5"), ("5", "It isn't 5"), ("5", "it is never 5"), ("5", "5 is wrong"),
+        ("5", "anything but 5"), ("5", "5 is not the answer"),
+        ("5", "less than 5"), ("5", "at least 5 pens"), ("5", "no more than 5"), ("5", "up to 5"),
+        ("5", "5 or more"), ("5", "5 at most"), ("5", "5+"), ("5", "> 5"), ("5", "<5"),
+        ("5", r"x \leq 5"), ("5", "x != 5"), ("5", "5 ± 1"),
+        ("x=5, y=6", "x=7, y=6"), ("x=5, y=6", "6"), ("6", "x=5, y=6"), ("5", "5 = 6"),
+        ("5", "5 hours 30 minutes"), ("30", "5 hours 30 minutes"), ("5", "5 feet 3 inches"),
+        ("5", "5 hours thirty minutes"), ("5", "5 or six"), ("5", "5 or 6"), ("6", "five and 6"),
+        ("5", "5 and a half"), ("5", "five and a half"), ("5", "5½"), ("2", "two thirds"),
+        ("5", "5!"), ("120", "5!"), ("5", "3x"), ("3", "3x"), ("5", "5^2"), ("5", "$5M"), ("0.04", "4 dollars per 25 cents"),
+        ("5", "5 million"), ("5", "5 thousand"), ("1000000", "half a million"),
+        ("5 dozen", "60 dozen"), ("1", "1e2"), ("2", "1e2"),
+        ("5 km", "5 miles"), ("5 hours", "5 minutes"), ("$5", "5 cents"), ("5 km", "5 hours"),
+        ("5%", "$5"), ("5 square feet", "5 feet"),
+    ],
+)  # fmt: skip
+def test_another_value_is_never_taken_for_the_same(gold: str, given: str) -> None:
+    assert not same_answer(gold, given)
+    assert not same_answer(given, gold)
+
+
+@given(WHOLE, st.sampled_from(["not {}", "fewer than {} pens", "at least {}", "{} or more", "{}!"]))
+def test_a_number_that_is_denied_or_a_bound_is_no_answer(number: int, phrase: str) -> None:
+    assert value_of(phrase.format(number)) is None
+    assert not same_answer(str(number), phrase.format(number))
+
+
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_text_breaks_the_reading_of_answers(one: str, other: str) -> None:
     find_equations(one + other)
     answer_in(f"{one} answer: {other}")
-    value_of(one)
+    if (value := value_of(one)) is not None:
+        assert same_answer(str(value), one) and not same_answer(str(100 * value + 7), one)
+    assert same_answer(one, other) in (True, False)
 
 
 @given(WHOLE, WHOLE)
