@@ -93,21 +93,16 @@ class FormGrader:
 
     def _repetition(self, text: str) -> Evidence | None:
         """Share of n-grams seen before: Rae et al. 2021 (Gopher), appendix A.1.1."""
-        spans = [match.span() for match in _WORD.finditer(text)]
-        if len(spans) < MIN_REPETITION_WORDS:
+        words = [word.casefold() for word in _WORD.findall(text)]
+        if len(words) < MIN_REPETITION_WORDS:
             return None
-        words = [text[a:b].casefold() for a, b in spans]
-        seen: set[tuple[str, ...]] = set()
-        repeats = []
-        for n in range(len(words) - GRAM + 1):
-            gram = tuple(words[n : n + GRAM])
-            if gram in seen:
-                repeats.append(n)
-            seen.add(gram)
-        share = len(repeats) / (len(words) - GRAM + 1)
+        grams = list(zip(*(words[n:] for n in range(GRAM)), strict=False))
+        share = (len(grams) - len(set(grams))) / len(grams)
         if share <= self.config.max_repetition:
             return None
-        start, end = spans[repeats[0]][0], spans[repeats[0] + GRAM - 1][1]
+        spans = [match.span() for match in _WORD.finditer(text)]
+        first = _first_repeat(grams)
+        start, end = spans[first][0], spans[first + GRAM - 1][1]
         return Evidence(text[start:end], f"repeats itself: {share:.0%} said before", start, end)
 
     def _refusal_in_body(self, candidate: Candidate) -> list[Evidence]:
@@ -122,6 +117,12 @@ class FormGrader:
         reason = wrong_language(candidate.text, self.config.language, source)
         text = candidate.text
         return [Evidence(text[:80], reason, 0, min(len(text), 80))] if reason else []
+
+
+def _first_repeat(grams: Sequence[tuple[str, ...]]) -> int:
+    """Where the first stands that stood there before; there must be one."""
+    first_at: dict[tuple[str, ...], int] = {}
+    return next(n for n, gram in enumerate(grams) if first_at.setdefault(gram, n) != n)
 
 
 def _unfinished(candidate: Candidate) -> list[Evidence]:

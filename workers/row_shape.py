@@ -52,4 +52,6 @@ def arrow_type(shape: Shape, arrow: Any) -> Any:
 
 
 def _told(shape: Shape) -> str:
-    return {list: "list", dict: "object"}.get(type(shape), str(shape).rstrip("_"))
+    if isinstance(shape, list):
+        return "list"
+    return "object" if isinstance(shape, dict) else str(shape).rstrip("_")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -54,10 +55,13 @@ class Endpoint:
 
         Raises TransientError, NoRoomError and EngineError, as openai_faults.refusal says.
         """
-        limit = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
             async with self._session.request(
-                method, self._url + path, data=body, allow_redirects=False, timeout=limit
+                method,
+                self._url + path,
+                data=body,
+                allow_redirects=False,
+                timeout=_limit(timeout_s),
             ) as response:
                 if response.status != 200:
                     raise self._refusal(response, await response.read(), least_room)
@@ -96,6 +100,11 @@ class Endpoint:
         if self._key:
             payload = payload.replace(self._key.encode(), b"[API key]")
         return openai_faults.refusal(response.status, response.headers, payload, least_room)
+
+
+@lru_cache
+def _limit(timeout_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
 
 
 def _api_key(variable: str | None) -> str:
