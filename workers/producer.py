@@ -220,6 +220,8 @@ class _EngineComplete:
             raise errors.exceptions[0] from errors
 
     async def _ask_all(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
+        if len(requests) == 1:  # the usual case, without a task of its own
+            return [await self._ask(requests[0])]
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(self._ask(request)) for request in requests]
         return [task.result() for task in asked]
