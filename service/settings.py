@@ -1,6 +1,7 @@
 """The gateway's configuration: flags over environment over winnow.toml; unknown keys are errors."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -21,6 +22,7 @@ from workers.types import Price
 ENV_PREFIX = "WINNOW_"
 CONFIG_VARIABLE = "WINNOW_CONFIG"
 DEFAULT_FILE = Path("winnow.toml")
+_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)|_PORT$")
 
 
 class ConfigurationError(Exception):
@@ -144,9 +146,14 @@ def _file(config: str | None) -> Path:
 
 
 def _refuse_unknown_variables() -> None:
-    """pydantic-settings passes over variables that match no field; a typo would go unseen."""
+    """pydantic-settings passes over variables that match no field; a typo would go unseen.
+
+    Those that Kubernetes sets in every pod beside a Service called winnow-something are let be.
+    """
     known = {name.upper() for name in Settings.model_fields}
     for variable in os.environ:
+        if _OF_A_SERVICE.search(variable):
+            continue
         name = variable.upper().removeprefix(ENV_PREFIX).split("__")[0]
         if variable.upper().startswith(ENV_PREFIX) and name not in known | {"CONFIG"}:
             raise ConfigurationError(f"environment: {variable} is no setting of winnow")

@@ -143,7 +143,7 @@ def _told(where: str) -> Iterator[None]:
     try:
         yield
     except ImportError as exc:
-        raise ExportError(f"{where}: {exc}; or pip install 'winnow[data]'") from exc
+        raise ExportError(f"{where}: {exc}; or pip install 'winnow[s3]' for s3://") from exc
     except (OSError, ValueError) as exc:
         raise ExportError(f"can't write {where}: {exc}") from exc
 

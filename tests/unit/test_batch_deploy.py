@@ -52,3 +52,15 @@ def test_what_an_image_copies_is_there(path: Path) -> None:
     assert copied
     for name in " ".join(copied).split():
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_image_installs_the_versions_that_are_tested(path: Path) -> None:
+    installs = re.findall(r"^RUN pip install(?:.*\\\n)*.*$", path.read_text(), flags=re.M)
+    assert installs
+    assert all(re.search(r"-c (constraints\.txt|\"\$\{CONSTRAINTS\}\")", line) for line in installs)
+
+
+def test_names_of_the_cluster_make_no_settings_of_its_pods() -> None:
+    """Kubernetes sets NAME_SERVICE_HOST for the services of a cluster of that name."""
+    assert not read("ray/raycluster.yaml")["metadata"]["name"].startswith("winnow")

@@ -79,3 +79,11 @@ def test_a_configuration_file_that_is_not_there_is_an_error(
     monkeypatch.setenv("WINNOW_CONFIG", "missing.toml")
     with pytest.raises(ConfigurationError, match=r"missing\.toml"):
         load_settings()
+
+
+def test_variables_that_kubernetes_sets_beside_a_service_are_let_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WINNOW_HEAD_SVC_SERVICE_HOST", "10.0.0.7")
+    monkeypatch.setenv("WINNOW_HEAD_SVC_PORT_8265_TCP_ADDR", "10.0.0.7")
+    load_settings()
