@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
@@ -39,6 +40,7 @@ _BUDGETS = (
     StopReason.MAX_SECONDS,
     StopReason.MAX_MONEY,
 )
+CANCELLED = "cancelled"
 _HAS_ITS_SAMPLES = "the batch already has its samples"
 
 
@@ -142,7 +144,7 @@ class _Run:
             self._draw()
             await self._dispatcher.wait(self._seconds_left_to_wait())
             if self._admission_due():
-                await self._admit(self._dispatcher.take())
+                await self._admit(_until_judge_fell_ill(self._dispatcher.take()))
         return reason
 
     def _admission_due(self) -> bool:
@@ -160,10 +162,19 @@ class _Run:
         return due if left is None else min(left, due)
 
     async def _settle(self, reason: StopReason) -> StopReason:
-        """Cancel what is out; every draw still gets its row, finished ones by their outcome."""
+        """Cancel what is out; every draw still gets its row.
+
+        What finished counts up to the first draw that did not: beyond it quick texts are done and
+        slow ones are not, and admitting those that are would favour short texts.
+        """
         reached = reason is StopReason.COUNT_REACHED
         why = _HAS_ITS_SAMPLES if reached else f"the batch stopped ({reason})"
-        await self._admit(await self._dispatcher.recall(why))
+        recalled = await self._dispatcher.recall(why)
+        if self._judge_unhealthy:
+            recalled = _cancelled_from(0, recalled, why)
+        elif not reached:
+            recalled = _cancelled_from(_first(CANCELLED, recalled), recalled, why)
+        await self._admit(_until_judge_fell_ill(recalled))
         return StopReason.COUNT_REACHED if self._missing() == 0 else reason
 
     async def _conclude(self, reason: StopReason) -> BatchResult:
@@ -221,8 +232,8 @@ class _Run:
             self._on_progress(self._progress, rows)
 
     def _observe(self, source_id: str, outcome: Outcome, error: str | None) -> None:
-        code = (error or "").partition(":")[0]
-        if code == "cancelled":  # by an end that a crash kept from being written down
+        code = _code(error)
+        if code == CANCELLED:  # by an end that a crash kept from being written down
             return
         if error:
             self._errors.append(error)
@@ -300,6 +311,29 @@ def seed_of(batch_seed: int, seq: int) -> int:
     """The seed of one candidate: 48 bits, the same on every machine and in every run."""
     digest = hashlib.blake2b(f"{batch_seed}:{seq}".encode(), digest_size=6).digest()
     return int.from_bytes(digest)
+
+
+def _code(error: str | None) -> str:
+    return (error or "").partition(":")[0]
+
+
+def _first(code: str, produced: Sequence[Produced]) -> int:
+    """The place of the first that failed with this code; their number when none did."""
+    failed = (place for place, item in enumerate(produced) if _code(item.error) == code)
+    return next(failed, len(produced))
+
+
+def _cancelled_from(place: int, produced: Sequence[Produced], why: str) -> list[Produced]:
+    """From `place` on, what was finished is cancelled; its text and its cost stay on record."""
+    error = f"{CANCELLED}: {why}"
+    rest = [item if item.error else replace(item, error=error) for item in produced[place:]]
+    return [*produced[:place], *rest]
+
+
+def _until_judge_fell_ill(produced: Sequence[Produced]) -> list[Produced]:
+    """Nothing after the first draw that found the judge unhealthy has a verdict to rely upon."""
+    ill = _first(StopReason.JUDGE_UNHEALTHY, produced)
+    return _cancelled_from(ill, produced, f"the batch stopped ({StopReason.JUDGE_UNHEALTHY})")
 
 
 def _judged(progress: Progress) -> int:

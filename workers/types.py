@@ -104,9 +104,11 @@ class Draw:
 class Produced:
     """What came back for one draw: a judged candidate, or the name of what went wrong.
 
-    Exactly one of `candidate` and `error` is set. `error` is `code: message`; the codes are
-    `prompt_too_long`, `engine_error`, `engine_timeout`, `recipe_error`, `grader_error`,
-    `judge_unhealthy` (which ends the batch) and `cancelled`.
+    One of `candidate` and `error` is set; both only for a text that was finished and is cancelled
+    all the same, because an earlier draw was not. `error` is `code: message`; the codes are
+    `prompt_too_long`, `engine_error`, `engine_timeout` (no text in time), `recipe_error`,
+    `grader_error` (also: no grade in time), `judge_unhealthy` (which ends the batch) and
+    `cancelled`.
     `verdict` is that of the stateless graders; admission may still refuse.
     """
 

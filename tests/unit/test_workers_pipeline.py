@@ -192,7 +192,7 @@ async def test_time_runs_out_even_when_nothing_ever_comes_back(store: SqlStore) 
     assert errors == {"cancelled: the batch stopped (max_seconds)"}
 
 
-async def test_cancelling_keeps_what_is_finished_and_accounts_for_the_rest(
+async def test_cancelling_keeps_what_came_before_the_first_unfinished_draw_and_no_more(
     store: SqlStore,
 ) -> None:
     cancel = asyncio.Event()
@@ -204,8 +204,35 @@ async def test_cancelling_keeps_what_is_finished_and_accounts_for_the_rest(
     producer = ScriptedProducer(lambda draw: "hang" if draw.seq == 3 else "pass")
     result, batch_id = await run(store, producer, cancel=cancel, on_progress=stop)
     assert (result.status, result.stop_reason) == (Status.CANCELLED, StopReason.CANCELLED)
-    assert result.progress.accepted >= 3
-    assert [row.seq for row in store.rejects(batch_id) if row.outcome is Outcome.FAILED] == [3]
+    assert [row.seq for row in store.samples(batch_id)] == [0, 1, 2]
+    cancelled = store.rejects(batch_id)
+    assert [row.seq for row in cancelled] == list(range(3, max(producer.drawn) + 1))
+    assert {row.error for row in cancelled} == {"cancelled: the batch stopped (cancelled)"}
+    assert cancelled[1].candidate is not None
+    check_ledger(store, batch_id, producer.drawn)
+
+
+@pytest.mark.parametrize("budget", [Budget(max_seconds=0.4), Budget(max_tokens=150)])
+async def test_a_budget_that_is_spent_admits_no_quick_text_in_place_of_a_slow_one(
+    store: SqlStore, budget: Budget
+) -> None:
+    spec = replace(SPEC, count=1000, budget=budget)
+    producer = ScriptedProducer(lambda draw: "hang" if draw.seq == 20 else "pass", slots=16)
+    if budget.max_seconds is None:
+        producer = ScriptedProducer(delays=(0, 0, 0, 200), slots=16)
+    result, batch_id = await run(store, producer, spec)
+    seqs = [row.seq for row in store.samples(batch_id)]
+    assert seqs == list(range(len(seqs)))
+    assert result.progress.accepted == len(seqs) > 0
+    check_ledger(store, batch_id, producer.drawn)
+
+
+async def test_nothing_is_admitted_after_the_judge_was_found_unhealthy(store: SqlStore) -> None:
+    ill = "judge_unhealthy: it fails its canaries"
+    producer = ScriptedProducer(lambda draw: ill if draw.seq == 3 else "pass", (0, 5, 0), slots=8)
+    result, batch_id = await run(store, producer, replace(SPEC, count=100))
+    assert (result.status, result.stop_reason) == (Status.FAILED, StopReason.JUDGE_UNHEALTHY)
+    assert [row.seq for row in store.samples(batch_id)] == [0, 1, 2]
     check_ledger(store, batch_id, producer.drawn)
 
 

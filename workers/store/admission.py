@@ -68,7 +68,9 @@ def admit(
 
 
 def _passed(item: Produced) -> Candidate | None:
-    return item.candidate if item.verdict is not None and item.verdict.accepted else None
+    if item.error is not None or item.verdict is None or not item.verdict.accepted:
+        return None
+    return item.candidate
 
 
 def _require_next(batch: RowMapping, chunk: Sequence[Prepared]) -> None:
