@@ -8,6 +8,7 @@ WorkerError
 │   ├── PromptTooLongError  the prompt and its reply do not fit the model's context
 │   ├── EngineTimeoutError  no reply within the time allowed
 │   └── EngineUnavailableError  the model can't be loaded or reached at all
+│       └── EngineDiedError     the engine worked and is dead; one loaded anew would work
 ├── ExportError             a file of rows can't be written there; says what to change
 └── StoreError              the database refused
     ├── BatchNotFoundError  no such batch
@@ -47,6 +48,10 @@ class EngineTimeoutError(EngineError):
 
 class EngineUnavailableError(EngineError):
     """The model can't be loaded or reached; nothing will work until that is mended."""
+
+
+class EngineDiedError(EngineUnavailableError):
+    """The engine has died and answers nobody any more; one that is loaded anew would."""
 
 
 class ExportError(WorkerError):

@@ -18,6 +18,7 @@ from graders.gate import decide
 from graders.panel import Panel
 from graders.types import Candidate, Grade, Source
 from workers.engines.base import Engine, Generation, GenerationRequest, OnText
+from workers.engines.lasting import outlast
 from workers.errors import EngineError, EngineTimeoutError, PromptTooLongError
 from workers.recipes.base import MalformedTextError, Parsed, Recipe
 from workers.types import Draw, Produced, StopReason
@@ -99,10 +100,10 @@ class LocalProducer:
         """Generate, parse, grade and gate.
 
         A text that `early_abort` ended is graded too: `form` refuses it. One that a watch ended
-        has its verdict by the watch's grade.
+        has its verdict by the watch's grade. When the engine dies, the draw is made again.
         """
         try:
-            return await self._produce(draw)
+            return await outlast(self._engine, lambda: self._produce(draw))
         except TimeoutError:
             error = f"engine_timeout: no candidate within {self._time_limit:g} s"
         except PromptTooLongError as exc:
@@ -141,8 +142,11 @@ class LocalProducer:
             gate = self._panel.gate.requiring((stream.grade.grader,))
             return Produced(draw, candidate, (stream.grade,), decide(gate, (stream.grade,)))
         with _asking() as asked:
-            async with asyncio.timeout_at(deadline):
-                [judged] = await self._panel.grade([candidate])
+            try:
+                async with asyncio.timeout_at(deadline):
+                    [judged] = await self._panel.grade([candidate])
+            except TimeoutError as exc:
+                raise GraderError(f"no grade within {self._time_limit:g} s") from exc
         return Produced(draw, _charged(candidate, asked), judged.grades, judged.verdict)
 
     def _request(self, prompt: str, seed: int) -> GenerationRequest:
@@ -228,7 +232,7 @@ class _EngineComplete:
 
     async def _ask(self, request: GenerationRequest) -> Completion:
         try:
-            generation = await self._engine.generate(request)
+            generation = await outlast(self._engine, lambda: self._engine.generate(request))
         except EngineError as exc:
             return Completion("", error=str(exc) or type(exc).__name__)
         asked = _asked.get()

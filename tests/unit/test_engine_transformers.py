@@ -15,7 +15,7 @@ from workers.engines.config import TransformersConfig  # noqa: E402
 from workers.engines.decoding import RunningBatch  # noqa: E402
 from workers.engines.text_stream import TextStream  # noqa: E402
 from workers.engines.transformers import TransformersEngine  # noqa: E402
-from workers.errors import EngineError, EngineUnavailableError  # noqa: E402
+from workers.errors import EngineDiedError, EngineError, EngineUnavailableError  # noqa: E402
 
 
 def build(path: Path | str, **options: object) -> TransformersEngine:
@@ -136,3 +136,17 @@ async def test_closing_fails_what_is_in_flight(engine: TransformersEngine) -> No
     await engine.aclose()
     with pytest.raises(EngineError, match="closed"):
         await task
+
+
+async def test_a_device_that_fails_kills_the_engine_and_every_request_is_told(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(self: RunningBatch) -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(RunningBatch, "step", step)
+    requests = [engine.generate(GenerationRequest("hi", n, max_tokens=9)) for n in range(12)]
+    for ended in await asyncio.gather(*requests, return_exceptions=True):
+        assert isinstance(ended, EngineDiedError)
+    with pytest.raises(EngineDiedError):
+        await engine.generate(GenerationRequest("hi", 0, max_tokens=9))

@@ -145,6 +145,16 @@ async def test_a_generation_that_takes_too_long_is_cancelled_and_named() -> None
     assert engine.cancelled == 1
 
 
+async def test_a_grade_that_takes_too_long_is_told_from_a_text_that_does() -> None:
+    class Slow(BrokenGrader):
+        async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+            await asyncio.Event().wait()
+            return []
+
+    local = LocalProducer(FixedEngine("text"), ESSAY, Panel([Slow()], GATE), "b", time_limit=0.02)
+    assert (await local.produce(DRAW)).error == "grader_error: no grade within 0.02 s"
+
+
 class OneByOne(ScriptedEngine):
     """A slow model: one request at a time, the others queue."""
 

@@ -49,7 +49,8 @@ class Engine(Protocol):
     """Runs one model.
 
     `start` loads it (raises EngineUnavailableError, saying what is broken and what to do).
-    `generate` raises EngineError subclasses; cancelling the coroutine frees its slot.
+    `generate` raises EngineError subclasses, EngineDiedError when this engine will never answer
+    again; cancelling the coroutine frees its slot.
     `concurrency` is how many requests keep it busy without queueing.
     """
 

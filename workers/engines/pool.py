@@ -1,29 +1,29 @@
 """The engines of a process: each loaded once, at its first use, and shared by every batch."""
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 
 from graders.base import Completion, Model
 from graders.errors import GraderConfigError
 from workers.engines.base import Engine
 from workers.engines.config import EngineConfig
-from workers.engines.registry import build_engine
-from workers.errors import EngineUnavailableError
+from workers.engines.lasting import LastingEngine, OnDeath
 from workers.producer import engine_complete
-
-logger = logging.getLogger(__name__)
 
 
 class EnginePool:
     """Hands out started engines by the names of the configuration.
 
-    A load that failed is tried anew at the next call: what was broken may have been mended.
+    An engine that died is closed, and loaded anew at the next call or by whoever uses it, as is
+    one whose load failed: what was broken may have been mended. `on_death` is told of each death.
     """
 
-    def __init__(self, configs: Mapping[str, EngineConfig]) -> None:
+    def __init__(
+        self, configs: Mapping[str, EngineConfig], on_death: OnDeath | None = None
+    ) -> None:
         self.configs = configs
-        self._loads: dict[str, asyncio.Task[Engine]] = {}
+        self._on_death = on_death
+        self._engines: dict[str, LastingEngine] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
 
     async def get(self, name: str) -> Engine:
@@ -31,12 +31,12 @@ class EnginePool:
 
         A caller that is cancelled does not spoil the load for others.
         """
-        load = self._loads.get(name)
-        if load is None or (load.done() and (load.cancelled() or load.exception())):
-            load = asyncio.create_task(self._load(name), name=f"load {name}")
-            load.add_done_callback(_retrieve)
-            self._loads[name] = load
-        return await asyncio.shield(load)
+        engine = self._engines.get(name)
+        if engine is None:
+            engine = LastingEngine(name, self.configs[name], self._on_death)
+            self._engines[name] = engine
+        await engine.start()
+        return engine
 
     def model(self, name: str) -> Model:
         """The model as graders ask it; it is loaded when it is first asked.
@@ -63,35 +63,16 @@ class EnginePool:
     def turns(self, name: str) -> asyncio.Semaphore:
         """The slots of a loaded engine, for which the candidates of all batches queue."""
         if name not in self._turns:
-            self._turns[name] = asyncio.Semaphore(self._loads[name].result().concurrency)
+            self._turns[name] = asyncio.Semaphore(self._engines[name].concurrency)
         return self._turns[name]
 
     def loaded(self, name: str) -> bool:
         """Whether `get` would answer at once."""
-        load = self._loads.get(name)
-        return bool(load and load.done() and not load.cancelled() and not load.exception())
+        return name in self._engines and self._engines[name].alive
 
     async def aclose(self) -> None:
         """Stop loads under way and close the engines."""
-        for name, load in self._loads.items():
-            load.cancel()
-            await asyncio.wait([load])
-            if self.loaded(name):
-                await load.result().aclose()
-        self._loads.clear()
+        engines, self._engines = self._engines, {}
         self._turns.clear()
-
-    async def _load(self, name: str) -> Engine:
-        engine = await asyncio.to_thread(build_engine, self.configs[name])
-        try:
-            await engine.start()
-        except (OSError, RuntimeError, ValueError) as exc:
-            raise EngineUnavailableError(f"{name} can't be loaded: {exc}") from exc
-        logger.info("loaded %s", name)
-        return engine
-
-
-def _retrieve(load: asyncio.Task[Engine]) -> None:
-    """Whoever asked may be gone; the failure is logged and never 'never retrieved'."""
-    if not load.cancelled() and (error := load.exception()):
-        logger.error("%s failed: %s", load.get_name(), error)
+        for engine in engines.values():
+            await engine.aclose()

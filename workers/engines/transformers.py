@@ -5,6 +5,7 @@ room join the batch that runs, and those that are finished leave it.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -20,7 +21,12 @@ from workers.engines.config import TransformersConfig
 from workers.engines.decoding import Row, RunningBatch
 from workers.engines.loading import Checkpoint, load
 from workers.engines.text_stream import TextStream
-from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
+from workers.errors import (
+    EngineDiedError,
+    EngineError,
+    EngineUnavailableError,
+    PromptTooLongError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,8 @@ LEAST_ROOM = 16
 """A prompt that leaves fewer tokens than this for the reply is too long."""
 PREFILL_TOKENS = 16384
 """The most tokens, padding included, that join in one step."""
+_DEVICE_FAILED = getattr(torch, "AcceleratorError", ())
+"""What PyTorch raises, since 2.8, for an error after which CUDA takes no more calls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +53,7 @@ class TransformersEngine:
         self.concurrency = config.max_batch
         self._config = config
         self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._worker: _Worker | None = None
         self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
@@ -55,7 +64,7 @@ class TransformersEngine:
             torch.set_num_threads(self._config.threads)
         checkpoint = await asyncio.to_thread(load, self._config)
         self._inbox = queue.SimpleQueue()
-        worker = _Worker(checkpoint, self.concurrency, self._inbox)
+        self._worker = worker = _Worker(checkpoint, self.concurrency, self._inbox)
         self._thread = threading.Thread(target=worker.run, name="winnow-engine", daemon=True)
         self._thread.start()
 
@@ -63,15 +72,19 @@ class TransformersEngine:
         self, request: GenerationRequest, on_text: OnText | None = None
     ) -> Generation:
         """One reply; `on_text` is called in the engine's thread, about every eight tokens."""
-        if self._thread is None or not self._thread.is_alive():
+        if self._thread is None:
             raise EngineUnavailableError("the engine is not running: call start() first")
+        if not self._thread.is_alive():
+            raise EngineDiedError("the engine's thread has died: see the log")
         future: Future[Generation] = Future()
         self._inbox.put(_Job(request, on_text, future))
+        if self._worker and self._worker.end:  # it may have looked into the inbox before that
+            self._worker.fail_left()
         return await asyncio.wrap_future(future)
 
     async def aclose(self) -> None:
         """End the thread; requests still in flight fail with EngineError."""
-        thread, self._thread = self._thread, None
+        thread, self._thread, self._worker = self._thread, None, None
         if thread is not None:
             self._inbox.put(None)
             await asyncio.to_thread(thread.join)
@@ -86,20 +99,38 @@ class _Worker:
         self._checkpoint = checkpoint
         self._slots = slots
         self._inbox = inbox
+        self.end: EngineError | None = None
         self._waiting: deque[Row] = deque()
         self._batch = RunningBatch(checkpoint.model, checkpoint.ends)
 
     @torch.inference_mode()
     def run(self) -> None:
-        """Serve until None comes through the inbox."""
+        """Serve until None comes through the inbox. Whatever ends it, every request is told."""
+        try:
+            self._serve()
+            self.end = EngineError("the engine was closed")
+        except Exception as exc:
+            log.exception("the engine's thread died")
+            self.end = EngineDiedError(f"the engine's thread has died: {exc!r}")
+        for row in (*self._batch.rows, *self._waiting):
+            _fail(row.future, type(self.end)(str(self.end)))
+        self.fail_left()
+
+    def fail_left(self) -> None:
+        """Tell how it ended to those whose requests nobody will look at. Any thread may."""
+        assert self.end is not None, "the thread serves"
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if job := self._inbox.get_nowait():
+                    _fail(job.future, type(self.end)(str(self.end)))
+
+    def _serve(self) -> None:
         while self._collect():
             group = self._next_group()
             if group:
                 self._admit(group)
             if self._batch.rows:
                 self._step()
-        for row in (*self._batch.rows, *self._waiting):
-            _fail(row.future, EngineError("the engine was closed"))
 
     def _collect(self) -> bool:
         """Take what came in, waiting for it only when there is nothing else to do."""
@@ -181,15 +212,20 @@ class _Worker:
 
     def _restart(self, rows: Sequence[Row], exc: Exception) -> None:
         """Fail `rows` and begin again with an empty batch."""
-        self._batch = RunningBatch(self._checkpoint.model, self._checkpoint.ends)
         self._give_up(rows, exc)
+        self._batch = RunningBatch(self._checkpoint.model, self._checkpoint.ends)
 
     def _give_up(self, rows: Sequence[Row], exc: Exception) -> None:
+        """Fail `rows`. A device that has failed answers this process no more; that is raised."""
         if isinstance(exc, torch.OutOfMemoryError):
             self._slots = max(1, self._slots // 2)
             log.warning("out of memory: from now on at most %d requests at once", self._slots)
+        dead = isinstance(exc, _DEVICE_FAILED)
+        kind = EngineDiedError if dead else EngineError
         for row in rows:
-            _fail(row.future, EngineError(f"the model failed: {exc!r}"), exc)
+            _fail(row.future, kind(f"the model failed: {exc!r}"), exc)
+        if dead:
+            raise exc
 
 
 def _hand_over(row: Row) -> None:

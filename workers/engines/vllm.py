@@ -16,7 +16,12 @@ from workers.engines import vllm_loading
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.config import VllmConfig
 from workers.engines.in_flight import InFlight
-from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
+from workers.errors import (
+    EngineDiedError,
+    EngineError,
+    EngineUnavailableError,
+    PromptTooLongError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +141,7 @@ class VllmEngine:
                     if on_text and not output.finished and not _show(on_text, text):
                         return text, "aborted", count
         except EngineDeadError as exc:
-            raise EngineUnavailableError(
-                "vLLM's engine process has died: see its log, and start again"
-            ) from exc
+            raise EngineDiedError("vLLM's engine process has died: see its log") from exc
         except (VLLMError, ValueError) as exc:
             cause = exc.__cause__ or exc
             raise EngineError(f"vLLM refused or failed the request: {cause}") from exc
