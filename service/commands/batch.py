@@ -33,6 +33,6 @@ def batch(
         return
     if config is None:
         raise stop("name a file; `winnow batch --example` prints one", BAD_INPUT)
-    from workers.batch import run_file
+    from workers.batch import run_process
 
-    raise typer.Exit(run_file(config))
+    raise typer.Exit(run_process(config))
