@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.config import GradersConfig
 from graders.registry import NOVELTY, build_gate
 from workers.backends.base import Job
@@ -178,7 +178,7 @@ def main() -> None:
         print(json.dumps(results[name], indent=1), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     report = {"environment": environment, "seed": arguments.seed, "recipes": results}
-    (arguments.out / "aborts.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_result(arguments.out / "aborts.json", report)
     (arguments.out / "aborts.md").write_text(table(results))
     print(table(results))
 

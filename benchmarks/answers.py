@@ -6,10 +6,9 @@ but where a row says otherwise. Run: python -m benchmarks.answers --data DIR
 
 import argparse
 import asyncio
-import gzip
 import hashlib
-import json
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.answer_agreement import POOLS, agreement
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from benchmarks.flawed_problems import FLAWS, flawed
 from graders.answers import AnswersGrader
 from graders.equivalence import same_answer
@@ -26,6 +25,7 @@ from graders.final_answer import answer_in
 from graders.problem_validity import find_flaws
 from graders.types import Candidate
 from graders.working import check_steps
+from workers.entailment.labelled import DataFolderError, read_rows
 
 Row = dict[str, Any]
 Counted = tuple[str, bool]
@@ -45,15 +45,6 @@ AGREEMENT_RULES: Final = {
 def is_reported(question: str) -> bool:
     """Whether a question is in the half that figures are reported on."""
     return hashlib.sha256(question.encode()).digest()[0] % 2 == 1
-
-
-def read_rows(data: Path, name: str) -> list[Row]:
-    """The rows of one set of `answers/`. Raises SystemExit, naming the file that is missing."""
-    for path in (data / "answers" / f"{name}.jsonl", data / "answers" / f"{name}.jsonl.gz"):
-        if path.exists():
-            with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-                return [json.loads(line) for line in lines]
-    raise SystemExit(f"{data / 'answers'} holds no {name}.jsonl; --data names the labelled data")
 
 
 def share(counted: Iterable[Counted], rounds: int = 1000) -> dict[str, Any]:
@@ -168,9 +159,12 @@ def problems(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def measure(data: Path) -> dict[str, Any]:
-    """Every figure, on the half of the questions that nothing was tuned on."""
+    """Every figure, on the half of the questions that nothing was tuned on.
+
+    Raises DataFolderError, naming the file that is missing or damaged.
+    """
     everything = {
-        name: read_rows(data, name)
+        name: read_rows(data / "answers" / f"{name}.jsonl")
         for name in ("gsm8k_solutions", "gsm8k_models", "math_samples", "zero_shot_cot",
                      "mr_gsm8k", "gsm8k_train")
     }  # fmt: skip
@@ -204,7 +198,11 @@ def measure(data: Path) -> dict[str, Any]:
             for name, pool in POOLS.items()
         },
         "equivalence": equivalence(
-            [r for r in read_rows(data, "equivalence") if is_reported(r["gold"])]
+            [
+                row
+                for row in read_rows(data / "answers" / "equivalence.jsonl")
+                if is_reported(row["gold"])
+            ]
         ),
         "problems": problems(held["gsm8k_train"]),
     }  # fmt: skip
@@ -262,11 +260,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder of labelled data")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for json and md")
     arguments = parser.parse_args()
-    environment = {**describe_environment(), "command": "python -m benchmarks.answers --data DIR"}
-    report = {"environment": environment, **measure(arguments.data)}
+    try:
+        report = {"environment": describe_environment(), **measure(arguments.data)}
+    except DataFolderError as exc:
+        sys.exit(str(exc))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1, ensure_ascii=False, default=str)
-    (arguments.out / "answers.json").write_text(text + "\n")
+    write_result(arguments.out / "answers.json", report)
     (arguments.out / "answers.md").write_text(table(report))
     print(table(report))
 

@@ -10,7 +10,6 @@ called in a bare loop. The second part draws with the oversampler against one wh
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import statistics
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.gate import Gate
 from graders.panel import Panel
 from graders.scripted import ScriptedGrader
@@ -155,7 +154,7 @@ def main() -> None:
     print(table)
     results = {"environment": describe_environment(), "loop": loop, "oversampling": draws}
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "coordinator.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_result(arguments.out / "coordinator.json", results)
     (arguments.out / "coordinator.md").write_text(table)
 
 

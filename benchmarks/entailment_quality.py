@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.claims import split_sentences
 from graders.entailment.model import SHIPPED, CrossEncoder, Pair, load_encoder
 from graders.entailment.premise import SourceIndex
+from graders.metrics.discrimination import auroc_if_any
 from workers.entailment.labelled import read_rows
 from workers.entailment.split import is_held_out
 
@@ -65,15 +66,6 @@ def score_rows(encoder: CrossEncoder, rows: Sequence[dict[str, Any]]) -> Iterato
         yield Scored(task, row["source"], good, min(told, default=0.5), known)
 
 
-def auroc(scores: Sequence[float], good: Sequence[bool]) -> float:
-    """The chance that a good one outscores a bad one, ties half; NaN with one class only."""
-    values, truth = np.asarray(scores), np.asarray(good, bool)
-    if truth.all() or not truth.any():
-        return float("nan")
-    above = values[truth][:, None] - values[~truth][None, :]
-    return float((above > 0).mean() + 0.5 * (above == 0).mean())
-
-
 def summarise(texts: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
     """AUROC of texts with a 95% interval by bootstrap over sources, and of claims."""
     by_source: dict[str, list[Scored]] = {}
@@ -84,7 +76,7 @@ def summarise(texts: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
     draws = []
     for _ in range(DRAWS):
         own = [t for i in rng.integers(len(groups), size=len(groups)) for t in groups[i]]
-        draws.append(auroc([t.score for t in own], [t.good for t in own]))
+        draws.append(auroc_if_any([t.score for t in own], [t.good for t in own]))
     claims = [pair for text in texts for pair in text.claims]
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     one_class = len({good for _, good in claims}) < 2
@@ -92,10 +84,10 @@ def summarise(texts: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
         "texts": len(texts),
         "sources": len(groups),
         "wrong": round(1 - float(np.mean([t.good for t in texts])), 3),
-        "auroc": round(auroc([t.score for t in texts], [t.good for t in texts]), 3),
+        "auroc": round(auroc_if_any([t.score for t in texts], [t.good for t in texts]), 3),
         "auroc_95": [round(float(low), 3), round(float(high), 3)],
         "claims": len(claims),
-        "claim_auroc": None if one_class else round(auroc(*zip(*claims, strict=True)), 3),
+        "claim_auroc": None if one_class else round(auroc_if_any(*zip(*claims, strict=True)), 3),
     }
 
 
@@ -107,9 +99,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     given = parser.parse_args()
     encoder = load_encoder(given.model)
-    environment = describe_environment()
-    environment["command"] = environment["command"].replace(str(given.data), "DIR")
-    report: dict[str, Any] = {"environment": environment, "sets": {}}
+    report: dict[str, Any] = {"environment": describe_environment(), "sets": {}}
     for name in given.sets:
         rows = read_rows(given.data / "consistency" / SETS[name])
         rows = [row for row in rows if is_held_out(name, row["source_id"], row["source"])]
@@ -121,7 +111,7 @@ def main() -> None:
         for key, value in found.items():
             print(key, json.dumps(value), flush=True)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "entailment_quality.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_result(RESULTS / "entailment_quality.json", report)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.claims import split_claims
 from graders.entailment.encoding import Encoding, encode, pad
 from graders.entailment.model import SHIPPED, Pair, folder_of, load_encoder
@@ -161,7 +161,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "grader_to_bare_int8": round(rates["grader"] / rates["onnxruntime int8"], 3),
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "entailment_speed.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_result(RESULTS / "entailment_speed.json", report)
     return report
 
 

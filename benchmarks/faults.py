@@ -12,7 +12,6 @@ database or a driver when the ledger grows again.
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from benchmarks.fault_injection import (
     KINDS,
     Scene,
@@ -98,7 +97,7 @@ def main() -> None:
         "seconds": seconds,
     }
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "faults.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_result(given.out / "faults.json", results)
     (given.out / "faults.md").write_text(_table(rows))
 
 

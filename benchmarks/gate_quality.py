@@ -6,7 +6,6 @@ stand beside ours, and the certificate is held to its word. Run: python -m bench
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gate_quality_baselines as baselines
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from benchmarks.gate_quality_analysis import Scored, figures, pool, rank_models, score_set
 from benchmarks.gate_quality_guarantee import SPLITS, Choose, check_guarantee
 from benchmarks.gate_quality_plots import plot_guarantee, plot_reliability, plot_risk_coverage
@@ -31,7 +30,6 @@ from benchmarks.gate_quality_scores import ScoreFile, Scorer, score_rows
 from benchmarks.labelled_sets import (
     LEFT_OUT,
     SETS,
-    DataFolderError,
     Kind,
     LabelledSet,
     LabelledText,
@@ -44,6 +42,7 @@ from graders.answers import AnswersGrader
 from graders.config import AnswersConfig, ConsistencyConfig
 from graders.consistency import ConsistencyGrader
 from graders.entailment.model import SHIPPED
+from workers.entailment.labelled import DataFolderError
 
 RANKED = ("open_models", "ragtruth")
 CERTIFIED = ("ragtruth", "open_models", "anli", "gsm8k_solutions", "decontaminator", "pan")
@@ -231,7 +230,7 @@ def main() -> None:
             run, scorers, arguments.rounds, arguments.splits, arguments.seed, choose_threshold
         ),
     }
-    (out / "gate_quality.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_result(out / "gate_quality.json", report)
     (out / "gate_quality.md").write_text(write_report(report))
     draw(run, report, out)
     print(write_report(report))

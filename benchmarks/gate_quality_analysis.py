@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.labelled_sets import LabelledText, Objective
 from graders.metrics.bootstrap import resamples
-from graders.metrics.discrimination import auroc, confusion_of
+from graders.metrics.discrimination import auroc_if_any, confusion_of
 from graders.metrics.inputs import Bools, Floats
 from graders.metrics.quality import measure
 
@@ -150,17 +150,13 @@ def _part(
     }
     both = bool(right.any() and not right.all())
     draws = list(resamples(clusters.tolist(), len(right), rounds, seed))
-    ranked = [_auroc(scores[rows], right[rows]) for rows in draws]
-    found["auroc"] = _with_interval(_auroc(scores, right), ranked)
+    ranked = [auroc_if_any(scores[rows], right[rows]) for rows in draws]
+    found["auroc"] = _with_interval(auroc_if_any(scores, right), ranked)
     found |= _decisions(refused, right, draws)
     if shipped is not None:
         measured = _finite(measure(scores, right, shipped)) if both else {}
         found["as_shipped"] = measured | _decisions(scores < shipped, right, draws)
     return found
-
-
-def _auroc(scores: Floats, right: Bools) -> float:
-    return auroc(scores, right) if right.any() and not right.all() else float("nan")
 
 
 def _decisions(

@@ -1,12 +1,13 @@
 """Does the certificate keep its word? Random halves by source: certify on one, count on the other.
 
 A realised error above alpha is a miss; among the splits there may be at most a share delta of
-them, but for chance.
+them, but for chance. Where hardly any certificate is granted, the check says nothing.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.gate_quality_analysis import Scored
 from benchmarks.gate_quality_scores import show_progress
+from graders.calibration.bounds import log_binomial_tail
 from graders.metrics.inputs import Bools, Floats
 
 ALPHAS = (0.05, 0.10, 0.20)
@@ -129,25 +131,29 @@ def _source_weights(clusters: NDArray[np.str_]) -> Floats:
 
 
 def tally(found: Sequence[Realised], alpha: float) -> dict[str, Any]:
-    """Misses among the splits; a refusal promises nothing and is no miss."""
-    misses, splits = sum(one.error > alpha for one in found), len(found)
-    chance = binomial_tail(misses, splits, DELTA)
-    granted = [one.error for one in found if np.isfinite(one.error)]
+    """Certificates and misses among the splits; a refusal promises nothing and is no miss.
+
+    `holds` is None where so few certificates were granted that no number of misses among them
+    could have failed the check.
+    """
+    granted = [one for one in found if one.threshold is not None]
+    errors = [one.error for one in granted if np.isfinite(one.error)]
+    misses, splits = sum(error > alpha for error in errors), len(found)
+    chance = _chance_of(misses, splits)
+    kept = misses / splits <= DELTA or chance > CHANCE
     return {
+        "granted": len(granted),
         "misses": misses,
         "miss_rate": misses / splits,
+        "misses_of_granted": misses / len(granted) if granted else None,
         "chance_of_as_many": chance,
-        "holds": misses / splits <= DELTA or chance > CHANCE,
-        "refused": sum(one.threshold is None for one in found),
+        "holds": kept if _chance_of(len(granted), splits) <= CHANCE else None,
+        "refused": splits - len(granted),
         "yield": float(np.mean([one.accepted for one in found])),
-        "mean_error": float(np.mean(granted)) if granted else None,
+        "mean_error": float(np.mean(errors)) if errors else None,
     }
 
 
-def binomial_tail(hits: int, trials: int, rate: float) -> float:
-    """P(Bin(trials, rate) >= hits)."""
-    below, term = 0.0, (1 - rate) ** trials
-    for count in range(hits):
-        below += term
-        term *= (trials - count) / (count + 1) * rate / (1 - rate)
-    return max(0.0, 1 - below)
+def _chance_of(misses: int, splits: int) -> float:
+    """That so many splits or more miss where each does with probability DELTA."""
+    return exp(log_binomial_tail(splits - misses, splits, 1 - DELTA))

@@ -79,7 +79,7 @@ def plot_guarantee(checks: Mapping[str, Mapping[str, Mapping[str, Any]]], path: 
             one.hist(errors, bins=20, color=INK)
         one.axvline(check["alpha"], color="#c0504d", lw=1.2)
         one.set_title(
-            f"{title}\nmisses {check['misses']}/{check['splits']}, yield {check['yield']:.0%}",
+            f"{title}\nmisses {check['misses']} of {check['granted']}, yield {check['yield']:.0%}",
             fontsize=8,
         )
         one.set_xlabel("realised error")

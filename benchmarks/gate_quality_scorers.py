@@ -4,8 +4,6 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 
 from benchmarks.gate_quality_scores import Score, Scorer
 from benchmarks.labelled_sets import LabelledSet, LabelledText
@@ -13,7 +11,7 @@ from graders.base import Grader
 from graders.claims import split_sentences
 from graders.config import ConsistencyConfig, NoveltyConfig
 from graders.consistency import ConsistencyGrader
-from graders.entailment.model import SHIPPED, SHIPPED_FOLDER
+from graders.entailment.model import SHIPPED, weights_of
 from graders.errors import GraderError
 from graders.novelty import VERSION, ProtectedItem, ProtectedTexts, fingerprint
 from graders.novelty.embedding import Embedder, embedder_for
@@ -135,16 +133,6 @@ def consistency_scorers(model: str) -> list[Scorer]:
         GraderScorer(f"consistency{which}", "consistency", grader, config.threshold, weights),
         ClaimScorer(f"its model alone{which}", "consistency", grader, 0.5, weights),
     ]
-
-
-def weights_of(model: str) -> str:
-    """Twelve digits that change with any file of a model's folder; the name of one of the hub."""
-    folder = SHIPPED_FOLDER if model == SHIPPED else Path(model)
-    if not folder.is_dir():
-        return model
-    kinds = (".onnx", ".safetensors", ".json")
-    files = sorted(path for path in folder.iterdir() if path.suffix in kinds)
-    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 async def start_all(scorers: Sequence[Scorer]) -> list[Scorer]:

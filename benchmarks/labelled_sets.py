@@ -3,8 +3,6 @@
 A set's rows keep their order; a source is known by its text, since sets number sources differently.
 """
 
-import gzip
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,6 +11,7 @@ from typing import Any, Literal
 
 from graders.claims import split_claims
 from graders.types import Candidate, Source
+from workers.entailment.labelled import DataFolderError, read_rows
 from workers.entailment.split import HELD_OUT_SHARE, is_held_out, source_key
 
 Kind = Literal["consistency", "answers", "novelty"]
@@ -86,27 +85,9 @@ class LabelledText:
     spans: tuple[tuple[int, int], ...] = ()
 
 
-class DataFolderError(Exception):
-    """The folder of labelled data lacks a file, or a file does not hold what it should."""
-
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a `.jsonl` or `.jsonl.gz` file. Raises DataFolderError if damaged."""
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            for line in lines:
-                yield json.loads(line)
-    except (OSError, EOFError, ValueError) as exc:
-        raise DataFolderError(f"{path} can't be read: {exc}") from exc
-
-
 def read_set(data: Path, found: LabelledSet) -> list[LabelledText]:
     """Every labelled text of a set. Raises DataFolderError if it isn't there or is damaged."""
-    file = found.sentences_of or found.name
-    paths = [data / found.kind / f"{file}{ending}" for ending in (".jsonl", ".jsonl.gz")]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise DataFolderError(f"{paths[0]} is missing: --data must name the labelled data")
+    path = data / found.kind / f"{found.sentences_of or found.name}.jsonl"
     read = {"consistency": _consistency, "answers": _answer, "novelty": _pair}[found.kind]
     try:
         texts = [read(row, found) for row in read_rows(path)]

@@ -4,12 +4,11 @@ Run: python -m benchmarks.novelty --data DIR [--sections quality,speed,scale] [-
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.errors import GraderConfigError
 from graders.novelty.minilm import missing
 
@@ -30,7 +29,7 @@ def main() -> None:
         _say(f"scale: {options.sizes}")
         results["scale"] = at_sizes(options.sizes, options.seed, options.scratch)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "novelty.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_result(options.out / "novelty.json", results)
     report = _report(results)
     (options.out / "novelty.md").write_text(report)
     print(report)

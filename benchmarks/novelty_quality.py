@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.novelty_texts import Writer, documents, edited, read_rows
+from benchmarks.novelty_texts import Writer, documents, edited
 from graders.config import NoveltyConfig
+from graders.metrics.discrimination import auroc
 from graders.novelty import BandIndex, ProtectedItem, ProtectedTexts, closest, fingerprints
 from graders.novelty.embedding import Embedder, Vectors
 from graders.novelty.ngrams import containment
 from graders.novelty.word_hashes import hash_words
+from workers.entailment.labelled import read_rows
 
 LIMIT = 1 - NoveltyConfig().threshold
 SWEEP = (0.75, 0.8, 0.85, 0.9)
@@ -148,7 +150,8 @@ def rewrites(data: Path, embed: Embedded) -> dict[str, Any]:
         "rows": len(rows),
         "auroc": {
             kind: {
-                name: auroc(scores[chosen], scores[unrelated]) for name, scores in signals.items()
+                name: auroc(scores[chosen | unrelated], chosen[chosen | unrelated])
+                for name, scores in signals.items()
             }
             for kind, chosen in (("heavy", labels == "rewrite"), ("all copies", ~unrelated))
         },
@@ -188,9 +191,3 @@ def _pair_scores(rows: Sequence[dict[str, Any]], embed: Embedded) -> dict[str, F
         (near,) = protected.nearest_of([text], fingerprints([text]), second[n : n + 1])
         graded[n] = near.similarity if near else 0.0
     return {"cosine": cosine, "words shared": words, "novelty": graded}
-
-
-def auroc(positives: Floats, negatives: Floats) -> float:
-    """Probability that a positive scores above a negative; ties count half."""
-    above = (positives[:, None] > negatives[None]).mean()
-    return float(above + (positives[:, None] == negatives[None]).mean() / 2)

@@ -1,13 +1,12 @@
 """Texts for the novelty figures: made up by Zipf's law, or taken from labelled data, and edited."""
 
-import gzip
-import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from workers.entailment.labelled import read_rows
 
 SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
 WORDS = 200
@@ -46,15 +45,6 @@ def edited(rng: random.Random, text: str, vocabulary: Sequence[str], share: floa
         else:
             result += rng.choice([[rng.choice(vocabulary)], [], [rng.choice(vocabulary), word]])
     return " ".join(result)
-
-
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows of a `.jsonl` file, or of its `.gz`."""
-    if not file.exists():
-        file = file.with_name(file.name + ".gz")
-    opened = gzip.open if file.suffix == ".gz" else open
-    with opened(file, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def documents(data: Path) -> Iterator[str]:

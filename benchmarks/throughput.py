@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from benchmarks.throughput_arms import ABORTS, ARMS, BARE, ENGINE, OFF, ON, Work
 from benchmarks.throughput_gpu import GpuWatch
 from benchmarks.throughput_model import is_dummy, write_dummy
@@ -292,7 +292,7 @@ def main() -> None:
         "runs": measured,
         "scaling": scaling,
     }
-    (given.out / f"{label}.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_result(given.out / f"{label}.json", report)
     (given.out / f"{label}.md").write_text(text)
     plot(work, rows, given.out / f"{label}.png")
 

@@ -6,7 +6,6 @@ knows what the source was rendered from. Run: python -m benchmarks.truth --help
 
 import argparse
 import asyncio
-import json
 import math
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.config import GradersConfig
 from graders.novelty import MemoryIndex, fingerprint, novelty_grade
 from graders.panel import Panel
@@ -225,7 +224,7 @@ def main() -> None:
         print(table({name: results[name]}), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     report = {"environment": environment, "seed": arguments.seed, "recipes": results}
-    (arguments.out / "truth.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_result(arguments.out / "truth.json", report)
     (arguments.out / "truth.md").write_text(table(results))
     plot(results, arguments.out / "truth.png")
 

@@ -80,3 +80,9 @@ def auroc(scores: ArrayLike, right: ArrayLike) -> float:
     good, bad = np.bincount(group, weights=labels), np.bincount(group, weights=~labels)
     below = np.cumsum(bad) - bad / 2
     return float(good @ below / (good.sum() * bad.sum()))
+
+
+def auroc_if_any(scores: ArrayLike, right: ArrayLike) -> float:
+    """The same, but NaN when only one class is there. Raises ValueError as `scored_labels` does."""
+    given, labels = scored_labels(scores, right)
+    return float("nan") if labels.all() or not labels.any() else auroc(given, labels)

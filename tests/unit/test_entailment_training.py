@@ -25,12 +25,18 @@ from workers.entailment.labelled import (
     read_claims,
     read_rows,
 )
-from workers.entailment.measure import auroc, measure
+from workers.entailment.measure import measure
 from workers.entailment.network import load_base
 from workers.entailment.places import place_claims
 from workers.entailment.schedule import REPEATS, Mix, batches, compose, lay_out
-from workers.entailment.split import is_held_out, source_key
-from workers.entailment.synthetic import document_claims, retell, sheet_claims, untold
+from workers.entailment.split import is_dev, is_held_out, source_key
+from workers.entailment.synthetic import (
+    document_claims,
+    read_documents,
+    retell,
+    sheet_claims,
+    untold,
+)
 from workers.entailment.train import STATE_FILE, TrainConfig, train, train_rounds
 
 MIX = Mix(documents=6, sheets=2, responses=4, places=4, labelled=0.1)
@@ -64,6 +70,20 @@ def test_no_claim_of_a_held_out_source_is_trained_on(data: Path) -> None:
 
 def test_sets_that_are_measured_only_are_held_out_whole() -> None:
     assert all(is_held_out(name, "1", "any text") for name in ("faithbench", "anli", "qags"))
+
+
+def test_claims_are_made_of_no_document_that_is_held_out_or_watches_training(
+    tmp_path: Path,
+) -> None:
+    folder = write_data(tmp_path / "data")
+    texts = [f"Document {n} tells of mill {n}." for n in range(200)]
+    rows = [{"id": f"summedits-{n}", "text": text} for n, text in enumerate(texts)]
+    path = folder / "sources" / "summedits_docs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    taken = set(read_documents(folder)) & set(texts)
+    free = {text for text in texts if not is_held_out("summedits", "", text) and not is_dev(text)}
+    assert taken == free
+    assert 0 < len(free) < sum(not is_held_out("summedits", "", text) for text in texts)
 
 
 @given(st.text(alphabet="ab cd", max_size=80))
@@ -162,11 +182,6 @@ def test_batches_hold_every_row_once_within_their_size(data: Path) -> None:
     sizes = [len(batch) * max(len(row.encoding.ids) for row in batch) for batch in plan]
     assert all(size <= 600 or len(batch) == 1 for size, batch in zip(sizes, plan, strict=True))
     assert {row.dataset for row in watch} <= set(REPEATS)
-
-
-def test_auroc_counts_ties_half() -> None:
-    assert auroc([1.0, 0.0], [True, False]) == 1.0
-    assert auroc([1.0, 1.0], [True, False]) == 0.5
 
 
 def test_training_stops_and_resumes_with_the_same_result(

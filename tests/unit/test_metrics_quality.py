@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graders.metrics.bootstrap import interval, resamples
-from graders.metrics.discrimination import auroc, confusion
+from graders.metrics.discrimination import auroc, auroc_if_any, confusion
 from graders.metrics.quality import intervals, measure
 from graders.metrics.reliability import brier, calibration_error, reliability
 from graders.metrics.selective import at_threshold, aurc, excess_aurc, risk_coverage
@@ -50,6 +50,11 @@ def test_excess_aurc_is_measured_against_the_best_ranking() -> None:
 def test_auroc_counts_a_tie_as_half_a_win() -> None:
     # pairs (right, wrong): .9 wins twice, .8 ties and wins, .4 loses and wins
     assert auroc(SCORES, RIGHT) == pytest.approx((2 + 1.5 + 1) / 6)
+
+
+def test_auroc_of_one_class_is_nothing_where_that_is_asked_for() -> None:
+    assert math.isnan(auroc_if_any([1.0, 0.5], [True, True]))
+    assert auroc_if_any([1.0, 1.0], [True, False]) == 0.5
 
 
 def test_the_class_wrong_is_the_positive_one() -> None:

@@ -92,7 +92,7 @@ Corruption = Callable[[str, Surroundings, random.Random], Corrupted | None]
 
 
 def corrupt(sentence: str, around: Surroundings, rng: random.Random) -> Corrupted | None:
-    """The sentence with one or (now and then) two errors; None when no corruption applies."""
+    """The sentence with one error, of a kind drawn at random; None when no kind applies."""
     for kind in rng.sample(_ORDER, len(_ORDER)):
         found = _CORRUPTIONS[kind](sentence, around, rng)
         if found is not None and found.text.casefold() != sentence.casefold():

@@ -54,15 +54,18 @@ class DataFolderError(Exception):
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a .jsonl or .jsonl.gz file; raises DataFolderError."""
+    """The JSON objects of a .jsonl file, or else of its .gz; raises DataFolderError."""
+    packed = path if path.suffix == ".gz" or path.exists() else Path(f"{path}.gz")
+    found = packed if packed.exists() else path
+    opened = gzip.open if found.suffix == ".gz" else open
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8") as f:
-            return [json.loads(line) for line in f if line.strip()]
+        with opened(found, "rt", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines if line.strip()]
     except FileNotFoundError:
         raise DataFolderError(
             f"{path} is missing: --data must name the folder of labelled data"
         ) from None
-    except (OSError, ValueError) as exc:
+    except (OSError, EOFError, ValueError) as exc:
         raise DataFolderError(f"{path} can't be read: {exc}") from exc
 
 

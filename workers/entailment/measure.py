@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from graders.entailment.encoding import pad
+from graders.metrics.discrimination import auroc_if_any
 from workers.entailment.network import CrossEncoder
 from workers.entailment.schedule import Row
 
@@ -45,20 +45,11 @@ def measure(model: CrossEncoder, rows: Sequence[Row]) -> dict[str, float]:
     scored = list(zip(rows, score(model, rows), strict=True))
     for name in sorted({row.dataset for row in rows}):
         own = [(row, s) for row, s in scored if row.dataset == name]
-        found[f"{name} claims"] = auroc([s for _, s in own], [r.supported for r, _ in own])
+        found[f"{name} claims"] = auroc_if_any([s for _, s in own], [r.supported for r, _ in own])
         groups: dict[str, list[tuple[Row, float]]] = defaultdict(list)
         for row, s in own:
             groups[row.group].append((row, s))
         worst = [min(s for _, s in group) for group in groups.values()]
         good = [all(r.supported for r, _ in group) for group in groups.values()]
-        found[f"{name} responses"] = auroc(worst, good)
+        found[f"{name} responses"] = auroc_if_any(worst, good)
     return {name: round(value, 4) for name, value in found.items() if value == value}
-
-
-def auroc(scores: Sequence[float], good: Sequence[bool]) -> float:
-    """The chance that a good one outscores a bad one, ties half; NaN with one class only."""
-    values, truth = np.asarray(scores), np.asarray(good, bool)
-    if truth.all() or not truth.any():
-        return float("nan")
-    above = values[truth][:, None] - values[~truth][None, :]
-    return float((above > 0).mean() + 0.5 * (above == 0).mean())
