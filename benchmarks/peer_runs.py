@@ -30,7 +30,7 @@ class Run:
     `wall_s` is from the start of the process to its end, `start_s` to its first request for a
     text; `cpu_s` is of all its processes, and `peak_mb` their memory (shared pages once).
     `most_in_flight` is what the endpoint saw, `extra` its requests beyond one text and one
-    verdict for each record.
+    verdict for each record. `load` is the machine's load average before the run.
     """
 
     peer: str
@@ -40,6 +40,7 @@ class Run:
     start_s: float
     most_in_flight: int
     extra: int
+    load: float
     failure: str = ""
 
 
@@ -53,6 +54,7 @@ def run(peer: Peer, envs: Path, scratch: Path, records: int, latency_s: float) -
     """Start the endpoint, then the peer; time the peer alone."""
     folder, sources = scratch / "run", scratch / "sources.jsonl"
     clear(folder)
+    load = os.getloadavg()[0]
     with _endpoint(peer, latency_s) as url:
         place = Place(url, sources, folder, records)
         command = peer.command(peer.environment(envs), place)
@@ -78,6 +80,7 @@ def run(peer: Peer, envs: Path, scratch: Path, records: int, latency_s: float) -
         (counts["first_at"] or began) - began,
         counts["most_in_flight"],
         asked - 2 * records,
+        load,
         failure,
     )
 

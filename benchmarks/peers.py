@@ -13,7 +13,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,10 +85,11 @@ def table(rows: Sequence[Row]) -> str:
 def account(results: Mapping[str, Any]) -> str:
     """The table with what it was measured on and how Winnow stands."""
     work, machine = results["work"], results["environment"]
+    load, runs = work["load"], max(row["runs"] for row in results["peers"])
     lines = [
         f"# {work['records']:,} texts generated and judged, {work['in_flight']} at a time\n",
         f"Ideal: {work['ideal_s']:.2f} s, at {1000 * work['latency_s']:.0f} ms a request. Medians "
-        f"of {work['runs']} interleaved runs, ranges in brackets.\n",
+        f"of {runs} interleaved runs, ranges in brackets.\n",
         table(results["peers"]),
     ]
     stands = results["comparison"]
@@ -98,8 +99,9 @@ def account(results: Mapping[str, Any]) -> str:
             f"as Winnow and {stands['cpu_ms_per_record_best_rival_over_ours']:.1f} times the CPU.\n"
         )
     lines.append(
-        f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{results['date']}: `{machine['command']}`\n"
+        f"{machine['cpu']}, {machine['cores']} cores (load average {load['median']:.1f} before a "
+        f"run, at most {load['most']:.1f}), Python {machine['python']}, {results['date']}: "
+        f"`{machine['command']}`\n"
     )
     return "\n".join(lines)
 
@@ -129,9 +131,33 @@ def draw(rows: Sequence[Row], ideal_s: float, target: Path) -> None:
     figure.savefig(target, dpi=120)
 
 
-def measure(peers: Sequence[Peer], given: argparse.Namespace) -> list[Run]:
-    """All runs, in turn."""
-    done = []
+def write(out: Path, runs: Sequence[Run], records: int, latency_s: float) -> str:
+    """Write json, md and png; the text of the second."""
+    ideal_s = 2 * records * latency_s / IN_FLIGHT
+    rows = summarise(runs, records, ideal_s)
+    results = {
+        "environment": describe_environment(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "work": {
+            "records": records,
+            "latency_s": latency_s,
+            "in_flight": IN_FLIGHT,
+            "ideal_s": ideal_s,
+            "load": median_and_range([one.load for one in runs]),
+        },
+        "peers": rows,
+        "comparison": comparison(rows),
+        "runs": [asdict(one) for one in runs],
+    }
+    (out / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
+    (out / "peers.md").write_text(account(results))
+    draw(rows, ideal_s, out / "peers.png")
+    return account(results)
+
+
+def measure(peers: Sequence[Peer], given: argparse.Namespace) -> Iterator[list[Run]]:
+    """Each peer in turn, over again; all runs so far after each round."""
+    done: list[Run] = []
     with TemporaryDirectory() as folder:
         write_sources(Path(folder, "sources.jsonl"), given.records)
         for number in range(given.runs):
@@ -140,7 +166,7 @@ def measure(peers: Sequence[Peer], given: argparse.Namespace) -> list[Run]:
                 said = one.failure or f"{one.wall_s:.2f} s, {one.cpu_s:.2f} s of CPU"
                 print(f"run {number + 1}, {peer.name}: {said}", file=sys.stderr)
                 done.append(one)
-    return done
+            yield list(done)
 
 
 def main() -> None:
@@ -159,28 +185,11 @@ def main() -> None:
     peers = [peer for peer in PEERS if peer.name in given.peers]
     for peer in peers:
         build(peer, given.envs)
-    ideal_s = 2 * given.records * given.latency / IN_FLIGHT
-    runs = measure(peers, given)
-    rows = summarise(runs, given.records, ideal_s)
-    results = {
-        "environment": describe_environment(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "work": {
-            "records": given.records,
-            "latency_s": given.latency,
-            "in_flight": IN_FLIGHT,
-            "ideal_s": ideal_s,
-            "runs": given.runs,
-        },
-        "peers": rows,
-        "comparison": comparison(rows),
-        "runs": [asdict(one) for one in runs],
-    }
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
-    (given.out / "peers.md").write_text(account(results))
-    draw(rows, ideal_s, given.out / "peers.png")
-    print(account(results))
+    told = ""
+    for runs in measure(peers, given):  # each round is written: who is interrupted keeps the others
+        told = write(given.out, runs, given.records, given.latency)
+    print(told)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from graders.types import Source
 
 
 def _run(peer, wall, cpu, failure=""):
-    return Run(peer, wall, cpu, 100.0, 0.5, 64, 0, failure)
+    return Run(peer, wall, cpu, 100.0, 0.5, 64, 0, 1.5, failure)
 
 
 def _rows():
@@ -92,7 +92,8 @@ def test_the_table_has_a_line_for_each_peer_also_for_one_that_failed():
 
 
 def test_the_account_names_machine_date_and_command():
-    work = {"records": 2000, "in_flight": 64, "ideal_s": 3.125, "latency_s": 0.05, "runs": 3}
+    work = {"records": 2000, "in_flight": 64, "ideal_s": 3.125, "latency_s": 0.05}
+    work |= {"load": {"median": 1.5, "least": 1.0, "most": 2.0}}
     machine = {"cpu": "a CPU", "cores": "2", "python": "3.11", "command": "python -m x"}
     rows = _rows()
     told = account(
@@ -104,5 +105,7 @@ def test_the_account_names_machine_date_and_command():
             "comparison": comparison(rows),
         }
     )
-    assert "a CPU, 2 cores, Python 3.11, 2026-01-01: `python -m x`" in told
+    assert "a CPU, 2 cores (load average 1.5 before a run, at most 2.0), Python 3.11" in told
+    assert "2026-01-01: `python -m x`" in told
+    assert "Medians of 3 interleaved runs" in told
     assert "2.0 times as long as Winnow and 4.0 times the CPU" in told
