@@ -4,34 +4,38 @@ Two judges fill a Case: `check_by_rules` needs no model, `ask_model` asks one. E
 replaced without touching how claims are pooled into a grade.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final
 
 from graders.arithmetic import find_equations
 from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.errors import UngradedError
-from graders.grounding import (
-    Finding,
-    Index,
-    check_claim,
-    index_source,
-    nearest_line,
-)
+from graders.grounding import Finding, check_claim, held_line
 from graders.opinion import MAX_TOKENS, Question, objection, questions
+from graders.source_index import Index, Line, index_source
+from graders.source_kind import Kind, kind_of
 from graders.types import Candidate, Evidence, Source
 
-Kind = Literal["labelled", "problem", "json", "prose"]
-_KEY: Final = re.compile(r"[\"']\s*:")
-_FEWEST_KEYS: Final = 2
-_TOLD_ONCE: Final = 0.7
-_LONGEST_PROBLEM: Final = 200
-_LONGEST_VALUE: Final = 15
-"""Words of the longest word problem and of a fact sheet's middle value; articles have more."""
-_PROBE: Final = Claim("It is so.", 0, 9)
+__all__ = [
+    "Case",
+    "Kind",
+    "ask_model",
+    "check_by_rules",
+    "evidence_of",
+    "kind_of",
+    "open_case",
+    "sound_results",
+]
+
+MOST_WORK: Final = 1_000_000
+"""Sentences of a text times lines of its source that the rules hold against each other."""
+COMPARED: Final = "agrees with the source"
+UNCOMPARED: Final = "nothing in it was compared with the source"
+HEARD: Final = "the model, asked about it, objects to nothing"
+"""Why a claim stands: the source has a value of it; no rule applied; the model was asked, too."""
 
 
 @dataclass(slots=True)
@@ -39,7 +43,8 @@ class Case:
     """One candidate's claims and what was found about them; filled in as judges speak.
 
     `findings[n]` is what the rules hold against `claims[n]`, which follows `contexts[n]` in the
-    text; `evidence[n]` is never empty. `asides` are objections to questions and small talk.
+    text; `evidence[n]` is never empty. `compared[n]` says whether they found in it what the source
+    speaks of. `asides` are objections to questions and small talk.
     """
 
     candidate: Candidate
@@ -51,6 +56,7 @@ class Case:
     findings: list[list[Finding]] = field(default_factory=list)
     asides: list[Evidence] = field(default_factory=list)
     evidence: list[list[Evidence]] = field(default_factory=list)
+    compared: list[bool] = field(default_factory=list)
     asked: int = 0
     answered: int = 0
     trouble: str = ""
@@ -66,55 +72,53 @@ def open_case(candidate: Candidate) -> Case | str:
     return Case(candidate, candidate.source, kind, at if at >= 0 else None)
 
 
-def kind_of(source: str) -> Kind:
-    """Labelled lines, a word problem, JSON, or prose: by what the model would be asked of it.
-
-    A transcript is prose, although its lines have speakers; so is an article that ends by asking.
-    """
-    if source.lstrip()[:1] in ("{", "[") and len(_KEY.findall(source)) >= _FEWEST_KEYS:
-        return "json"
-    index = index_source(source)
-    [asked, *_] = questions(index, [_PROBE], [0])
-    if asked.kind == "facts" and _is_fact_sheet(index):
-        return "labelled"
-    short = len(source.split()) <= _LONGEST_PROBLEM
-    return "problem" if asked.kind == "solve" and short else "prose"
-
-
-def _is_fact_sheet(index: Index) -> bool:
-    """Whether most labels are told once, and values are short."""
-    labelled = [line for line in index.lines if line.label]
-    distinct = {line.label.casefold() for line in labelled}
-    lengths = sorted(len(line.value.split()) for line in labelled)
-    return (
-        len(distinct) >= _TOLD_ONCE * len(labelled) and lengths[len(lengths) // 2] <= _LONGEST_VALUE
-    )
-
-
 def check_by_rules(case: Case) -> None:
     """Hold every sentence of a case against its source: numbers, units, names, topic, negation.
 
-    Questions and small talk count only where they name something that the source lacks. Against
-    labelled lines a number that the source lacks must be computed by the sentence that states it
-    or an earlier one: so no later sentence takes back what `graders.streaming` found.
+    Questions and small talk count only where they name something that the source lacks; in prose
+    such small talk is a claim like any other. Against labelled lines a number that the source
+    lacks must be computed by the sentence that states it or an earlier one: so no later sentence
+    takes back what `graders.streaming` found. Raises UngradedError where text and source together
+    are too long.
     """
     index = index_source(case.source.text)
     labelled = case.kind == "labelled"
-    computed = set() if labelled else sound_results(case.candidate.body)
+    sentences = split_sentences(case.candidate.body)
+    _bound(len(sentences), len(index.lines))
+    computed = frozenset() if labelled else frozenset(sound_results(case.candidate.body))
     before = ""
-    for claim in split_sentences(case.candidate.body):
+    for claim in sentences:
         if labelled:
             computed |= sound_results(claim.text)
-        findings = check_claim(claim, index, frozenset(computed))
-        found = [evidence_of(case, claim, finding) for finding in findings]
-        if claim.mood == "statement":
-            case.claims.append(claim)
-            case.contexts.append(before)
-            case.findings.append(findings)
-            case.evidence.append(found or [_support(case, claim, index)])
+        findings = check_claim(claim, index, computed)
+        if _is_claim(case, claim, findings):
+            _add(case, claim, before, findings, index)
         else:
-            case.asides += found[:1]
+            case.asides += [evidence_of(case, claim, finding) for finding in findings[:1]]
         before = claim.text
+
+
+def _bound(sentences: int, lines: int) -> None:
+    if sentences * lines > MOST_WORK:
+        raise UngradedError(
+            f"{sentences:,} sentences against the {lines:,} lines of the source: the rules compare "
+            f"{MOST_WORK:,} pairs at most, so split the text or the source"
+        )
+
+
+def _is_claim(case: Case, claim: Claim, findings: Sequence[Finding]) -> bool:
+    telling = claim.mood == "talk" and case.kind in ("prose", "json") and bool(findings)
+    return claim.mood == "statement" or telling
+
+
+def _add(case: Case, claim: Claim, before: str, findings: list[Finding], index: Index) -> None:
+    found = [evidence_of(case, claim, finding) for finding in findings]
+    line = None if found else held_line(claim, index)
+    case.claims.append(claim)
+    case.contexts.append(before)
+    case.findings.append(findings)
+    case.compared.append(bool(found) or line is not None)
+    case.evidence.append(found or [_support(case, claim, line)])
 
 
 def sound_results(text: str) -> set[Fraction]:
@@ -138,21 +142,9 @@ def evidence_of(case: Case, claim: Claim, finding: Finding) -> Evidence:
     )
 
 
-def _support(case: Case, claim: Claim, index: Index) -> Evidence:
-    whole = evidence_of(
-        case, claim, Finding(claim.text, 0, "nothing in the source speaks against it")
-    )
-    line = nearest_line(claim.text, index)
-    if line is None:
-        return replace(whole, supports=True)
-    return replace(
-        whole,
-        reason="agrees with the source",
-        against=line.text,
-        source_start=line.start,
-        source_end=line.start + len(line.text),
-        supports=True,
-    )
+def _support(case: Case, claim: Claim, line: Line | None) -> Evidence:
+    whole = Finding(claim.text, 0, COMPARED if line else UNCOMPARED, line)
+    return replace(evidence_of(case, claim, whole), supports=True)
 
 
 async def ask_model(cases: Sequence[Case], complete: Complete) -> None:
@@ -193,6 +185,7 @@ def _hear(case: Case, question: Question, reply: Completion) -> None:
         return
     case.answered += 1
     if found is None:
+        _agree(case, question.place)
         return
     at = case.source.text.find(found.against) if found.against else -1
     case.evidence[question.place] = [
@@ -205,3 +198,9 @@ def _hear(case: Case, question: Question, reply: Completion) -> None:
             supports=False,
         )
     ]
+
+
+def _agree(case: Case, place: int) -> None:
+    [whole, *rest] = case.evidence[place]
+    if whole.reason == UNCOMPARED:
+        case.evidence[place] = [replace(whole, reason=HEARD), *rest]

@@ -1,12 +1,16 @@
 """Splits a text into claims with their exact offsets: text[claim.start:claim.end] == claim.text.
 
 Questions and small talk make no claim; `split_sentences` still returns them, marked as such.
+What is small talk is a closed list (`graders.small_talk`): whatever is not on it states something.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from graders.small_talk import is_small_talk
+from graders.wrapped import find_wrapped
 
 Mood = Literal["statement", "question", "talk"]
 
@@ -27,26 +31,16 @@ _ABBREVIATED: Final = frozenset("jr sr inc ltd co corp etc vol no pp ed a.m p.m"
 _LEAD = re.compile(
     rf"[ \t]*(?:(?:[-*•–]|\d{{1,2}}[.)])[ \t]+)?(?:(?:{LABELS})[ \t]*:[ \t]*)?", re.IGNORECASE
 )
-_SPEAKER = re.compile(r"^[ \t]*([A-Z][a-z]+):[ \t]+", re.MULTILINE)
+_SPEAKER = re.compile(r"[ \t]*([A-Z][a-z]+):[ \t]+")
+_SPEAKERS = re.compile(rf"^{_SPEAKER.pattern}", re.MULTILINE)
 _END = re.compile(r"(?<![.!?…])[.!?…]++[\"”’')\]]*+(?=\s|$)")
 _LONGEST_TOKEN = 40
 _TOKEN_BEFORE = re.compile(r"([\w.]*\w)\.+[\"”’')\]]*$")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-_TAG_QUESTION = re.compile(
-    r"(?:So,? )?(\S.*?\w), (?:right|correct|isn['’]t it|is it not)\?", re.IGNORECASE | re.DOTALL
-)
-"""`It is a river, right?` asks for agreement: it states that it is one."""
-_TALK_FIRST: Final = frozenset(
-    "hello hi hey thanks thank welcome goodbye bye please gladly certainly sure".split()
-)
-_TALK: Final = frozenset(
-    "good great excellent wonderful nice fine question questions point idea job work answer yes no "
-    "of course exactly right correct that that's is was very well done a an the let me us explain "
-    "begin start sure okay ok all for today you're you are i'm i am glad happy to help my pleasure "
-    "with see soon indeed absolutely certainly understand understood now so think about it thought "
-    "here we go keep up morning afternoon evening and quite what interesting".split()
-)
-_PERSONAL: Final = frozenset("i me you us we my your".split())
+_LINE = re.compile(r"[^\n]*")
+_INDENT = re.compile(r"[ \t]*")
+_GAP = re.compile(r"\s*")
+_OPENING = re.compile(r"[\"'“‘(\[]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +65,9 @@ def split_sentences(text: str, start: int = 0) -> list[Claim]:
     for low, high in _blocks(text, start):
         for begin, end in _sentences(text, _skip_lead(text, low, high, speakers), high):
             sentence = text[begin:end]
-            tag = _TAG_QUESTION.fullmatch(sentence)
-            if tag:
-                found.append(Claim(tag[1], begin + tag.start(1), begin + tag.end(1)))
+            if wrapped := find_wrapped(sentence):
+                inner = slice(*wrapped)
+                found.append(Claim(sentence[inner], begin + inner.start, begin + inner.stop))
             elif any(char.isalnum() for char in sentence):
                 found.append(Claim(sentence, begin, end, _mood(sentence)))
     return found
@@ -81,30 +75,43 @@ def split_sentences(text: str, start: int = 0) -> list[Claim]:
 
 def _repeated_speakers(text: str) -> Iterator[str]:
     """Those who speak, in a text where at least one of them speaks twice."""
-    names = [match[1] for match in _SPEAKER.finditer(text)]
+    names = [match[1] for match in _SPEAKERS.finditer(text)]
     if len(set(names)) < len(names):
         yield from names
 
 
 def _blocks(text: str, start: int) -> Iterator[tuple[int, int]]:
     """Runs of lines: a line that merely continues its forerunner stays with it."""
-    low = start
-    for newline in re.finditer(r"\n", text[start:]):
-        here = start + newline.start()
-        after = text[here + 1 :].lstrip(" \t")
-        before = text[low:here].rstrip()
-        if before and after[:1].islower() and before[-1] not in ".!?:;":
+    low, last = start, ""
+    for line in _LINE.finditer(text, start):
+        last = _last_mark(text, line.start(), line.end()) or last
+        if line.end() == len(text):
+            break
+        following = _past(_INDENT, text, line.end() + 1)
+        if last and text[following : following + 1].islower() and last not in ".!?:;":
             continue
-        yield low, here
-        low = here + 1
+        yield low, line.end()
+        low, last = line.end() + 1, ""
     yield low, len(text)
 
 
+def _last_mark(text: str, low: int, high: int) -> str:
+    """The last character of text[low:high] that is no white space."""
+    while high > low and text[high - 1].isspace():
+        high -= 1
+    return text[high - 1 : high] if high > low else ""
+
+
+def _past(pattern: re.Pattern[str], text: str, at: int, end: int | None = None) -> int:
+    """Where a pattern that always matches ends, from `at` on."""
+    match = pattern.match(text, at, len(text) if end is None else end)
+    return match.end() if match else at
+
+
 def _skip_lead(text: str, low: int, high: int, speakers: frozenset[str]) -> int:
-    lead = _LEAD.match(text, low, high)
-    begin = lead.end() if lead else low
-    speaker = _SPEAKER.match(text[begin:high])
-    return begin + speaker.end() if speaker and speaker[1] in speakers else begin
+    begin = _past(_LEAD, text, low, high)
+    speaker = _SPEAKER.match(text, begin, high)
+    return speaker.end() if speaker and speaker[1] in speakers else begin
 
 
 def _sentences(text: str, low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -126,25 +133,26 @@ def _trim(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _ends_sentence(text: str, begin: int, mark: int, end: int, high: int) -> bool:
-    rest = text[end:high].lstrip()
-    ending = text[mark:end]
-    if not rest:
+    rest = _past(_GAP, text, end, high)
+    if rest == high:
         return True
-    following = rest.lstrip("\"'“‘([")
-    if following[:1].islower():
+    following = _past(_OPENING, text, rest, high)
+    first = text[following : min(following + 1, high)]
+    if first.islower():
         return False
+    ending = text[mark:end]
     if "!" in ending or "?" in ending:
         return True
     token = _TOKEN_BEFORE.search(text, max(begin, end - _LONGEST_TOKEN), end)
     if token is None:
         return True
-    return _token_ends(token[1], following)
+    word = _WORD.match(text, following, high)
+    return _token_ends(token[1], word[0] if word else first)
 
 
 def _token_ends(token: str, following: str) -> bool:
-    """Whether the full stop after `token` closes a sentence when `following` comes next."""
-    word = _WORD.match(following)
-    starter = word is not None and word[0].lower() in STARTERS
+    """Whether the full stop after `token` closes a sentence when the word `following` is next."""
+    starter = following.lower() in STARTERS
     bare = token.lower()
     if bare in TITLES:
         return False
@@ -160,10 +168,4 @@ def _token_ends(token: str, following: str) -> bool:
 def _mood(sentence: str) -> Mood:
     if sentence.rstrip("\"'”’)]").endswith("?"):
         return "question"
-    words = [word.lower().replace("’", "'") for word in _WORD.findall(sentence)]
-    if any(char.isdigit() for char in sentence):
-        return "statement"
-    if not words or words[0] in _TALK_FIRST or all(word in _TALK for word in words):
-        return "talk"
-    personal = words[0] in _PERSONAL or words[:2] in (["let", "me"], ["let", "us"])
-    return "talk" if personal else "statement"
+    return "talk" if is_small_talk(sentence) else "statement"

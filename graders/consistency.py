@@ -1,7 +1,8 @@
 """Does a text keep to its source? Each claim is held against it; the worst ones make the score.
 
 Prose and JSON sources: the entailment model reads every claim, and what the rules find is learned
-evidence beside it. Labelled lines and word problems: the rules decide, then the model's opinion.
+evidence beside it. Labelled lines and word problems: the rules decide, then the model's opinion;
+where no model is asked about labelled lines, the entailment model reads those claims, too.
 """
 
 import asyncio
@@ -28,6 +29,10 @@ from graders.errors import UngradedError
 from graders.types import Candidate, Evidence, Grade
 
 NO_CLAIM = "no checkable claim: nothing in the text states what could be true or false"
+NOTHING_COMPARED = (
+    "the rules had nothing to compare in {count} of {total} claims, and there is neither a model "
+    "to ask nor an entailment model to read them"
+)
 _READ = ("prose", "json")
 
 
@@ -45,7 +50,9 @@ class ConsistencyGrader:
 
     Where rules decide, any objection puts the score below one half: half the share of claims
     without one. `complete` asks the model that writes the texts for its opinion on those; without
-    it, or with `judge` off, the rules decide alone. `encoder` stands in for `config.model`.
+    it, or with `judge` off, the entailment model has the last word on labelled lines, and without
+    that a text about them is ungraded unless every claim was compared with a value of the source.
+    `encoder` stands in for `config.model`. All work is done beside the event loop.
     """
 
     name = "consistency"
@@ -75,13 +82,13 @@ class ConsistencyGrader:
     async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
         """One grade per candidate, in order; the model is asked about all of them at once."""
         await self.start()
-        cases = [self._open(candidate) for candidate in candidates]
-        open_cases = [case for case in cases if isinstance(case, Case)]
-        judged = [case for case in open_cases if not self._is_read(case)]
+        cases = await asyncio.to_thread(lambda: [self._open(given) for given in candidates])
+        judged = [case for case in cases if isinstance(case, Case) and self._is_judged(case)]
         if self.complete is not None and self.config.judge:
             await ask_model(judged, self.complete)
-        readings = [await self._read(case) for case in cases]
-        return [self._grade(case, reading) for case, reading in zip(cases, readings, strict=True)]
+        return await asyncio.to_thread(
+            lambda: [self._grade(case, self._read(case)) for case in cases]
+        )
 
     async def claim_support(self, source: str, claim: str, context: str = "") -> Support | None:
         """How likely a source supports one finished sentence of a text that is still written.
@@ -97,14 +104,19 @@ class ConsistencyGrader:
     async def features(self, candidates: Sequence[Candidate]) -> list[tuple[float, ...] | None]:
         """What `fit_pooling` learns from; None for a text that the model can't read."""
         await self.start()
-        readings = [await self._read(self._open(candidate)) for candidate in candidates]
+        readings = await asyncio.to_thread(
+            lambda: [self._read(self._open(candidate)) for candidate in candidates]
+        )
         return [r.features if isinstance(r, _Reading) else None for r in readings]
 
     def _open(self, candidate: Candidate) -> Case | str:
         case = open_case(candidate)
         if isinstance(case, str):
             return case
-        check_by_rules(case)
+        try:
+            check_by_rules(case)
+        except UngradedError as exc:
+            return str(exc)
         return (self._foreign(case) if self._encoder is not None else None) or case
 
     def _foreign(self, case: Case) -> str | None:
@@ -120,21 +132,26 @@ class ConsistencyGrader:
         why = why or (unreadable_prose(body) if _is_prose(case) else None)
         return f"the text {why}; the grader was trained on English only" if why else None
 
-    def _is_read(self, case: Case) -> bool:
-        return self._encoder is not None and (
+    def _is_judged(self, case: Case) -> bool:
+        """Whether rules decide about this case, and the model's opinion where it is asked."""
+        return self._encoder is None or not (
             case.kind in _READ or (case.kind == "labelled" and self.config.entail_labelled)
         )
 
-    async def _read(self, case: Case | str) -> "_Reading | str | None":
+    def _is_read(self, case: Case) -> bool:
+        if self._encoder is None:
+            return False
+        asked = self.complete is not None and self.config.judge
+        return not self._is_judged(case) or (case.kind == "labelled" and not asked)
+
+    def _read(self, case: Case | str) -> "_Reading | str | None":
         """The entailment model's opinion; a reason where it fails; None where it is not asked."""
         if isinstance(case, str) or not case.claims or not self._is_read(case):
             return None
         assert self._encoder is not None
         claims = [claim.text for claim in case.claims]
         try:
-            supports = await asyncio.to_thread(
-                claims_support, self._encoder, case.source.text, claims, case.contexts
-            )
+            supports = claims_support(self._encoder, case.source.text, claims, case.contexts)
         except UngradedError as exc:
             return str(exc)
         known = find_terms(case.source.text)
@@ -146,7 +163,7 @@ class ConsistencyGrader:
     def _grade(self, case: Case | str, reading: "_Reading | str | None") -> Grade:
         if isinstance(case, str):
             return self._ungraded(case)
-        if not case.claims and not (case.asides and not self._is_read(case)):
+        if not case.claims and not (case.asides and self._is_judged(case)):
             return self._ungraded(NO_CLAIM)
         grade = None if _is_prose(case) and self._is_read(case) else self._judged(case)
         if reading is None or (grade is not None and (grade.score is None or grade.score < LIKELY)):
@@ -167,9 +184,18 @@ class ConsistencyGrader:
             silent = case.asked - case.answered
             reason = f"the model gave no opinion on {silent} of {case.asked} claims: {case.trouble}"
             return Grade(self.name, self.version, None, evidence, reason)
+        if not wrong and (silence := self._uncompared(case)):
+            return Grade(self.name, self.version, None, evidence, silence)
         share = 1 - wrong / (len(case.claims) + len(case.asides))
         score = 0.5 * share if wrong else 1.0
         return Grade(self.name, self.version, score, evidence)
+
+    def _uncompared(self, case: Case) -> str | None:
+        """Why the silence of the rules about a fact sheet is no opinion; None where it is one."""
+        if case.kind != "labelled" or case.asked or self._encoder is not None:
+            return None
+        count, total = case.compared.count(False), len(case.claims)
+        return NOTHING_COMPARED.format(count=count, total=total) if count else None
 
     def _ungraded(self, reason: str) -> Grade:
         return Grade(self.name, self.version, None, (), reason)

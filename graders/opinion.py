@@ -15,7 +15,6 @@ from graders.claims import Claim
 from graders.equivalence import same_answer
 from graders.errors import UngradedError
 from graders.final_answer import answer_in
-from graders.grounding import Index, Line, is_negative, words_of
 from graders.prompts import (
     CLAIM_PROMPT,
     FACTS_PROMPT,
@@ -25,10 +24,11 @@ from graders.prompts import (
     read_opinion,
 )
 from graders.quantities import UNITS, find_quantities
+from graders.source_index import Index, Line, is_negative, words_of
+from graders.source_kind import fact_lines, is_problem
 
 MAX_TOKENS: Final = 200
 """Enough for the longest reply, a solution; the others end by themselves."""
-_FEWEST_LABELS: Final = 3
 _ARTICLES: Final = frozenset({"the", "a", "an", "about"})
 _UNIT_WORD: Final = re.compile(r"[ \u00a0-]?(?P<unit>km[2²]|[^\W\d_]+|%)")
 
@@ -53,14 +53,14 @@ class Objection:
 def questions(index: Index, claims: Sequence[Claim], places: Sequence[int]) -> Iterator[Question]:
     """What to ask about the claims at `places`, which is not empty."""
     source = index.text.strip()
-    if labels := _labels(index):
+    if labels := fact_lines(index):
         for place in places:
             said = claims[place].text
             prompt = FACTS_PROMPT.format(
                 labels=", ".join(labels), claim=f"{said[:1].upper()}{said[1:].rstrip('.')}."
             )
             yield Question("facts", place, prompt)
-    elif _is_problem(index):
+    elif is_problem(index):
         stated = [place for place in places if find_quantities(claims[place].text)]
         problem = source.removeprefix("Problem:").strip()
         yield Question("solve", (stated or places)[-1], SOLVE_PROMPT.format(problem=problem))
@@ -73,7 +73,7 @@ def questions(index: Index, claims: Sequence[Claim], places: Sequence[int]) -> I
 def objection(question: Question, reply: str, claim: Claim, index: Index) -> Objection | None:
     """What the reply holds against the claim, if anything. Raises UngradedError if unreadable."""
     if question.kind == "facts":
-        return _compare(reply, claim, _labels(index))
+        return _compare(reply, claim, fact_lines(index))
     if question.kind == "solve":
         return _other_answer(reply, claim)
     opinion = read_opinion(reply)
@@ -83,22 +83,7 @@ def objection(question: Question, reply: str, claim: Claim, index: Index) -> Obj
     return Objection(reason, opinion.quote.strip() or None)
 
 
-def _labels(index: Index) -> Mapping[str, tuple[Line, ...]]:
-    """The labelled lines by label, when the source consists of such lines; else nothing."""
-    lines: dict[str, tuple[Line, ...]] = {}
-    for line in index.lines:
-        if line.label:
-            lines[line.label] = (*lines.get(line.label, ()), line)
-    labelled = sum(len(same) for same in lines.values())
-    most = len(lines) >= _FEWEST_LABELS and 2 * labelled > len(index.lines)
-    return lines if most else {}
-
-
-def _is_problem(index: Index) -> bool:
-    return index.text.rstrip().endswith("?") and bool(index.quantities)
-
-
-def _compare(reply: str, claim: Claim, labels: Mapping[str, tuple[Line, ...]]) -> Objection | None:
+def _compare(reply: str, claim: Claim, labels: Mapping[str, Sequence[Line]]) -> Objection | None:
     """The first stated line that the source contradicts.
 
     A claim that is about a label must hold a value that the source has for it. The model may slip,

@@ -22,6 +22,12 @@ PROSE = "The Danube is a river. It rises in Germany and flows into the Black Sea
 SHEET = "Name: The Danube\nKind: river\nLength: 2850 km\nFlows into: the Black Sea"
 JSON = '{\n  "name": "The Danube",\n  "kind": "river",\n  "flows into": "Black Sea"\n}'
 PROBLEM = "Ann has 3 pens and buys 4 more. How many pens does Ann have?"
+SHOP = "The shop was founded in 1999 by Ann Lee. It sells shoes to farmers. "
+PASSAGES = (
+    "Question: teresa name meaning\n\npassage 1:Greek Meaning: Teresa is a Greek baby name. "
+    "In Greek its meaning is: Reap; from Therasia. American Meaning: The name is American.\n\n"
+    "passage 2:Latin Meaning: Teresa is a Latin baby name. In Latin its meaning is: Harvest."
+)
 
 
 def candidate(text: str, source: str = PROSE, body: str | None = None) -> Candidate:
@@ -53,6 +59,15 @@ async def grade(grader: ConsistencyGrader, text: str, source: str = PROSE) -> Gr
         ("[Applause] Thank you: it is 5.", "prose"),
         ("Ann: Is it 5?\nBob: Yes.\nAnn: Or 7?\nBob: No.\nCleo: It is 5, as Bob says.", "prose"),
         ("The town has 900 houses by the river. " * 40 + "Who lives there?", "prose"),
+        ("The town has 900 houses by the river. " * 40 + "How many houses has it?", "prose"),
+        (SHOP + "Will it survive?", "prose"),
+        (SHOP + "How long ago was that?", "prose"),
+        ("Does it hurt? It takes 5 days. How it works is not known.", "prose"),
+        (PASSAGES, "prose"),
+        ("Problem: Ann has 3 pens. Find the sum of 3 and 4.", "problem"),
+        ("Ann has 3 pens and buys 4 more. Calculate the total number of pens.", "problem"),
+        ("A bag costs $3 and a pen $4. What is the total cost?", "problem"),
+        ("Notes: " + "it was long. " * 30 + "\nName: Ada\nBorn: 1815\nCity: London", "prose"),
     ],
 )
 def test_a_source_is_told_by_its_shape(source: str, kind: str) -> None:
@@ -167,13 +182,29 @@ async def test_labelled_lines_stay_with_the_rules_and_the_opinion(folder: Path) 
     assert prose.score is not None and prose.score > 0.5
 
 
-@pytest.mark.parametrize(("entail", "score"), [(False, 1.0), (True, 0.0)])
-async def test_labelled_lines_are_read_too_when_that_is_configured(
-    folder: Path, entail: bool, score: float
+@pytest.mark.parametrize("entail", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It nourishes wide plains.",
+        "The Danube is home to many crocodiles and pirates. It dried up after a terrible war.",
+        "The Danube flows into the Black Sea and smells of sulphur.",
+    ],
+)
+async def test_labelled_lines_are_read_where_no_model_is_asked_or_it_is_configured(
+    folder: Path, text: str, entail: bool, asked: bool
 ) -> None:
     config = ConsistencyConfig(model=str(folder), entail_labelled=entail)
-    result = await grade(ConsistencyGrader(config), "It nourishes wide plains.", SHEET)
-    assert result.score == pytest.approx(score, abs=0.01)
+    result = await grade(ConsistencyGrader(config, Scribe() if asked else None), text, SHEET)
+    assert result.score == pytest.approx(1.0 if asked and not entail else 0.0, abs=0.01)
+
+
+async def test_what_rules_object_to_in_a_fact_sheet_decides_without_the_entailment_model(
+    grader: ConsistencyGrader,
+) -> None:
+    result = await grade(grader, "The Danube is a river. It is 2580 km long.", SHEET)
+    assert result.score == 0.25
 
 
 async def test_a_learned_pooling_beside_the_model_is_used(tmp_path: Path) -> None:

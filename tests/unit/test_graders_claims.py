@@ -39,6 +39,89 @@ def test_statements_are_found_and_nothing_else(text: str, claims: list[str]) -> 
     assert [claim.text for claim in split_claims(text)] == claims
 
 
+TALK = """Hello, ask me anything.
+Hello, I would like to learn about One Hundred Years of Solitude.
+Hi, please help me study the Brandenburg Gate.
+Gladly, let us begin.
+Let us go step by step.
+Let us see.
+Let me explain.
+With pleasure.
+I see.
+Okay.
+Of course.
+Sure!
+Sure, I can help you with that!
+Well done.
+Yes, that is correct.
+That makes sense.
+I am not sure how to solve it.
+I hope this helps!
+Let me know if you have any other questions.
+Thank you for telling me about the Danube.
+Thanks, that is all for today.
+You are welcome, see you soon.
+My pleasure, goodbye."""
+
+
+@pytest.mark.parametrize("sentence", TALK.splitlines())
+def test_greetings_thanks_and_a_tutors_phrases_are_small_talk(sentence: str) -> None:
+    assert [found.mood for found in split_sentences(f"Tutor: {sentence}")] == ["talk"]
+
+
+STATED = """You must take arsenic daily.
+Please take arsenic daily.
+We treat children and adults with untested poisons.
+We present a method that learns from noise.
+I went to New York last year to sing.
+My sister threw the cards at me.
+US President Barack Obama spoke in Cairo.
+Thank you, the Danube lies in Cairo.
+Certainly, the clinic is closed.
+Sure, here is an overview of the clinic.
+Let us poison the children.
+I would like to learn about iron, which kills.
+Thank you for telling me about iron: it kills.
+I would like to learn about the Danube and how it kills.
+I hope the clinic burns.
+Your tutor is dead."""
+
+
+@pytest.mark.parametrize("sentence", STATED.splitlines())
+def test_whoever_it_speaks_to_a_sentence_with_content_is_a_statement(sentence: str) -> None:
+    assert [claim.text for claim in split_claims(sentence)] == [sentence]
+
+
+@pytest.mark.parametrize(
+    "wrapping",
+    [
+        "Please note that {}.",
+        "Note that {}.",
+        "It is important to note that {}.",
+        "Remember, {}.",
+        "Keep in mind that {}.",
+        "Did you know that {}?",
+        "Did you know {}?",
+        "Have you heard that {}?",
+        "Isn't it amazing that {}?",
+        "Can you believe that {}?",
+        "{}, right?",
+    ],
+)
+def test_a_wrapping_states_what_it_wraps(wrapping: str) -> None:
+    said = "the Danube flows through Cairo"
+    [claim] = split_claims(wrapping.format(said))
+    assert claim.text.rstrip(".") == said
+    assert wrapping.format(said)[claim.start : claim.end] == claim.text
+
+
+@pytest.mark.parametrize(
+    "question", ["Is it true that it is long?", "Did you know him?", "Do you know the answer?"]
+)
+def test_a_question_that_leaves_it_open_states_nothing(question: str) -> None:
+    assert [found.mood for found in split_sentences(question)] == ["question"]
+
+
 @given(st.text(alphabet="aB1 .?!\n\"'’:-DrTutor", max_size=120), st.integers(0, 5))
 def test_offsets_give_back_the_claim_and_never_overlap(text: str, start: int) -> None:
     at = 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from graders.base import Completion
+from graders.cases import COMPARED, UNCOMPARED
 from graders.config import ConsistencyConfig
 from graders.consistency import NO_CLAIM, ConsistencyGrader
 from graders.types import Candidate, Grade, Source
@@ -40,7 +41,6 @@ async def grade(text: str, source: str | None = SHEET) -> Grade:
         "Helium's atomic number is two.",
         "Helium melts at 1,898 degrees Celsius.",
         "It stretches over 4500 metres.",
-        "All of this makes Helium worth knowing.",
         "Nobody knew of Helium before 1868.",
         "Scientists working in India were the first to find it.",
         "One of its uses is in balloons.",
@@ -49,6 +49,40 @@ async def grade(text: str, source: str | None = SHEET) -> Grade:
 async def test_what_the_sheet_says_is_supported_however_it_is_put(text: str) -> None:
     result = await grade(text)
     assert result.score == 1.0, result.evidence
+
+
+CROCODILES = (
+    "Helium is home to many crocodiles and pirates. It dried up after a terrible war and smells of "
+    "burning sulphur."
+)
+
+
+@pytest.mark.parametrize("text", ["All of this makes Helium worth knowing.", CROCODILES])
+async def test_rules_that_compare_nothing_with_a_sheet_are_no_opinion(text: str) -> None:
+    result = await grade(text)
+    assert result.score is None
+    assert "nothing to compare" in (result.ungraded or "")
+    assert {item.reason for item in result.evidence} == {UNCOMPARED}
+
+
+async def test_evidence_says_what_was_compared() -> None:
+    result = await grade(
+        "Its symbol is He. It is a gas. It was found in 1868.", PROSE + " It is He."
+    )
+    assert [item.reason for item in result.evidence if item.supports] == [COMPARED, UNCOMPARED]
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("Thank you for telling me about Cairo.", PROSE),
+        ("Let us talk about the Nile.", PROSE),
+    ],
+)
+async def test_small_talk_that_names_what_prose_lacks_is_held_against_the_text(
+    text: str, source: str
+) -> None:
+    assert (await grade(f"The Danube rises in Germany. {text}", source)).score == 0.25
 
 
 @pytest.mark.parametrize(
