@@ -144,9 +144,9 @@ class BatchRunner:
         """Launch what nobody runs: left by a process that died, or by one short of something."""
         while True:
             try:
-                for record in await asyncio.to_thread(self.store.unfinished):
-                    if self._not_before.get(record.id, 0.0) <= time.monotonic():
-                        self._launch(record.id)
+                for batch_id in await asyncio.to_thread(self.store.unfinished):
+                    if self._not_before.get(batch_id, 0.0) <= time.monotonic():
+                        self._launch(batch_id)
             except WorkerError as exc:
                 logger.warning("can't look for batches to resume: %s", exc)
             await asyncio.sleep(RESUME_SECONDS)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_server import PostgresServer, installed, running_server
 
 from workers.engines.registry import TINY_MODEL, resolve_model
 
@@ -78,6 +79,29 @@ def ray_cluster() -> Iterator[Any]:
 
     with two_nodes() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, one for all tests; they leave it running.
+
+    Tests that need it are skipped where none is installed, unless WINNOW_REQUIRE_POSTGRES is set.
+    """
+    programs = installed()
+    if programs is None:
+        tell = pytest.fail if os.environ.get("WINNOW_REQUIRE_POSTGRES") else pytest.skip
+        tell("PostgreSQL is not installed: no initdb on the path")
+    with running_server(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/winnow.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 # Importing vLLM warns, and vLLM leaves its sockets' context to the garbage collector.

@@ -1,18 +1,16 @@
 """What a batch costs is counted with its ledger, and found again in databases made before that."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from older_schemas import make_second_schema
 
 from graders.gate import Gate
 from graders.types import Candidate, Failure, Grade, Source, Verdict
 from workers.errors import IdempotencyConflictError, SpecError
-from workers.store import SqlStore, codec
-from workers.store.migrations import ADDED_BY_3
+from workers.store import SqlStore
 from workers.types import BatchSpec, Budget, Draw, Price, Produced
 
 SOURCE = Source("iron", "Iron is a metal.")
@@ -44,8 +42,8 @@ LEDGER = (
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/winnow.db"
+def url(database_url: str) -> str:
+    return database_url
 
 
 @pytest.fixture
@@ -93,28 +91,14 @@ def test_a_budget_of_money_needs_a_price(store: SqlStore) -> None:
     assert store.create_batch(spec, None, PRICE)[0].spec == spec
 
 
-def make_second_schema(url: str) -> None:
-    """Take away what the third schema added: columns, and the field of the specs."""
-    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as raw:
-        for name in ADDED_BY_3:
-            raw.execute(f"ALTER TABLE batches DROP COLUMN {name}")
-        for batch_id, spec in raw.execute("SELECT id, spec FROM batches").fetchall():
-            assert ',"max_money":null' in spec
-            old = spec.replace(',"max_money":null', "")
-            values = old, codec.request_hash(old), batch_id
-            raw.execute("UPDATE batches SET spec = ?, request_hash = ? WHERE id = ?", values)
-        raw.execute("UPDATE schema_version SET version = 2")
-        raw.commit()
-
-
 def test_a_database_of_the_second_schema_keeps_its_batches_and_gets_their_costs(
     url: str, store: SqlStore
 ) -> None:
     batch_id = run(store)
     idle = store.create_batch(SPEC)[0]
     before, rows = store.get_batch(batch_id), store.rejects(batch_id)
+    make_second_schema(store)
     store.close()
-    make_second_schema(url)
     with contextlib.closing(SqlStore(url)) as opened:
         record = opened.get_batch(batch_id)
         unknown = replace(before.progress, grading_tokens=0, grading_engine_seconds=0.0)

@@ -1,12 +1,12 @@
 """Novelty in the store: many processes, damage, older databases, protected sets, meaning."""
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from older_schemas import TO_2, TO_3
 
 from graders.config import NoveltyConfig
 from graders.gate import Gate
@@ -14,7 +14,7 @@ from graders.novelty.embedding import DIMENSIONS, Vectors
 from graders.types import Candidate, Grade, Source, Verdict
 from workers.errors import StoreError
 from workers.store import SqlStore
-from workers.store.migrations import ADDED_BY_3
+from workers.store.connection import Database
 from workers.types import BatchSpec, Draw, LedgerRow, Outcome, Produced
 
 LETTERS = str.maketrans("0123456789", "bcdfghjklm")
@@ -80,8 +80,8 @@ def reason(row: LedgerRow) -> str:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/winnow.db"
+def url(database_url: str) -> str:
+    return database_url
 
 
 Open = Callable[..., SqlStore]
@@ -102,8 +102,9 @@ def opened(url: str) -> Iterator[Open]:
 
 
 def raw(url: str, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        connection.executescript(";".join(statements))
+    with contextlib.closing(Database(url)) as database:
+        for statement in statements:
+            database.write(lambda connection, it=statement: connection.exec_driver_sql(it))
 
 
 def test_what_another_process_admitted_is_seen(opened: Open) -> None:
@@ -133,7 +134,7 @@ def test_an_admission_that_fails_leaves_nothing_in_the_index(opened: Open) -> No
     [
         "DELETE FROM novelty_sketches",
         "DELETE FROM novelty_sketches WHERE first_id = 2",
-        "UPDATE novelty_sketches SET fingerprints = x'0102'",
+        "UPDATE novelty_sketches SET fingerprints = CAST('ab' AS {bytes})",
     ],
 )
 def test_a_damaged_index_is_made_anew_from_the_texts(
@@ -143,7 +144,7 @@ def test_a_damaged_index_is_made_anew_from_the_texts(
     batch_id = store.create_batch(SPEC)[0].id
     for n in range(3):
         admit(store, batch_id, text_of(n), first=n)
-    raw(url, damage)
+    raw(url, damage.format(bytes="BLOB" if url.startswith("sqlite") else "BYTEA"))
     again = admit(opened(), batch_id, *(text_of(n) + " more" for n in range(3)), first=3)
     assert outcomes(again) == [REJECTED] * 3
     assert "made anew from 3 texts" in caplog.text
@@ -163,6 +164,8 @@ def test_a_database_of_the_first_schema_keeps_its_texts(url: str, opened: Open) 
     admit(store, batch_id, text_of(0))
     raw(
         url,
+        *TO_3,
+        *TO_2,
         "DROP TABLE novelty_sketches",
         "DROP TABLE novelty_vectors",
         "DROP TABLE protected_items",
@@ -170,7 +173,6 @@ def test_a_database_of_the_first_schema_keeps_its_texts(url: str, opened: Open) 
         "DROP TABLE IF EXISTS audit_draws",
         "DROP TABLE IF EXISTS audits",
         "ALTER TABLE novelty_texts ADD COLUMN exact BIGINT",
-        *(f"ALTER TABLE batches DROP COLUMN {name}" for name in ADDED_BY_3),
         "CREATE INDEX ix_novelty_texts_exact ON novelty_texts (exact)",
         "CREATE TABLE novelty_bands (key BIGINT, text_id INTEGER, PRIMARY KEY (key, text_id))",
         "UPDATE schema_version SET version = 1, novelty_index = 'pairs-n4-min6-rensa2-s1-32x4'",
@@ -262,6 +264,7 @@ def test_texts_admitted_while_the_check_was_off_are_embedded_later(opened: Open)
     assert outcomes(admit(store, batch_id, REPHRASED, first=2)) == [REJECTED]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("damage", ["none", "bytes", "missing", "version", "about"])
 def test_the_index_file_is_only_a_copy(
     url: str, opened: Open, damage: str, caplog: pytest.LogCaptureFixture

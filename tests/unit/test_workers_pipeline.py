@@ -22,7 +22,6 @@ from workers.types import (
     Budget,
     Draw,
     LedgerRow,
-    Outcome,
     Price,
     Produced,
     Progress,
@@ -283,7 +282,7 @@ async def test_a_full_disk_leaves_the_batch_in_progress_and_a_later_run_ends_it(
         patch.setattr(store, "admit", full)
         with pytest.raises(StoreFullError):
             await run(store, ScriptedProducer(), batch_id=batch_id)
-    assert [record.id for record in store.unfinished()] == [batch_id]
+    assert store.unfinished() == [batch_id]
     result, _ = await run(store, ScriptedProducer(), batch_id=batch_id)
     assert result.progress.accepted == 10
 

@@ -3,12 +3,14 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from older_schemas import make_third_schema
+from older_schemas import run as change
+from sqlalchemy import Connection, event
 
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
@@ -22,6 +24,7 @@ from workers.errors import (
     StoreFullError,
 )
 from workers.store import SqlStore
+from workers.store.specs import KnownSpecs
 from workers.types import (
     BatchSpec,
     Budget,
@@ -58,8 +61,11 @@ def failed(seq: int, error: str = "engine_error: down") -> Produced:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/winnow.db"
+def url(database_url: str) -> str:
+    return database_url
+
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -292,9 +298,10 @@ def test_batches_that_have_not_ended_are_unfinished(store: SqlStore) -> None:
     ids = [store.create_batch(SPEC)[0].id for _ in range(3)]
     store.set_status(ids[1], Status.COMPLETED)
     store.request_cancel(ids[2])
-    assert [record.id for record in store.unfinished()] == [ids[0], ids[2]]
+    assert store.unfinished() == [ids[0], ids[2]]
 
 
+@on_sqlite
 def test_a_full_disk_is_named_and_loses_nothing(store: SqlStore, batch_id: str) -> None:
     admit(store, batch_id, produced(0))
     engine = store._database._engine
@@ -314,6 +321,7 @@ def test_a_full_disk_is_named_and_loses_nothing(store: SqlStore, batch_id: str) 
     assert len(store.samples(batch_id)) == kept + 1
 
 
+@on_sqlite
 def test_a_database_that_stays_locked_is_an_error_in_the_end(
     url: str, store: SqlStore, batch_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,9 +354,7 @@ def test_a_database_that_cannot_be_used_is_an_error(url: str) -> None:
 
 
 def test_a_database_of_a_newer_winnow_is_refused(url: str, store: SqlStore) -> None:
-    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as raw:
-        raw.execute("UPDATE schema_version SET version = 99")
-        raw.commit()
+    change(store, "UPDATE schema_version SET version = 99")
     with pytest.raises(StoreError, match=r"schema 99.*upgrade"):
         SqlStore(url)
 
@@ -357,10 +363,11 @@ def test_an_index_of_another_fingerprint_is_built_anew(
     url: str, store: SqlStore, batch_id: str
 ) -> None:
     admit(store, batch_id, produced(0))
-    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as raw:
-        raw.execute("DELETE FROM novelty_sketches")
-        raw.execute("UPDATE schema_version SET novelty_index = 'older'")
-        raw.commit()
+    change(
+        store,
+        "DELETE FROM novelty_sketches",
+        "UPDATE schema_version SET novelty_index = 'older'",
+    )
     with contextlib.closing(SqlStore(url)) as reopened:
         [row] = admit(reopened, batch_id, produced(1, text_of(0) + " and more"))
     assert row.outcome is Outcome.REJECTED
@@ -380,3 +387,91 @@ def test_novelty_evidence_points_into_the_whole_text(store: SqlStore, batch_id: 
     evidence = row.grades[-1].evidence[0]
     assert row.outcome is Outcome.REJECTED
     assert whole.text[evidence.start : evidence.end] == evidence.quote != ""
+
+
+def test_counters_go_beyond_what_32_bits_hold(store: SqlStore, batch_id: str) -> None:
+    first = produced(0)
+    assert first.candidate is not None
+    many = replace(first.candidate, prompt_tokens=2**31 - 1, completion_tokens=2**31 - 1)
+    again = produced(1)
+    assert again.candidate is not None
+    more = replace(again.candidate, prompt_tokens=7, completion_tokens=9)
+    admit(store, batch_id, replace(first, candidate=many))
+    admit(store, batch_id, replace(again, candidate=more))
+    progress = store.progress(batch_id)
+    assert (progress.prompt_tokens, progress.completion_tokens) == (2**31 + 6, 2**31 + 8)
+
+
+def test_a_database_of_the_third_schema_keeps_its_requests_and_counts_on(
+    url: str, store: SqlStore, batch_id: str
+) -> None:
+    admit(store, batch_id, produced(0))
+    before = store.get_batch(batch_id)
+    make_third_schema(store)
+    store.close()
+    with contextlib.closing(SqlStore(url)) as opened:
+        assert opened.get_batch(batch_id) == before
+        change(opened, f"UPDATE batches SET prompt_tokens = {2**31 - 1}")
+        admit(opened, batch_id, produced(1))
+        assert opened.progress(batch_id).prompt_tokens == 2**31 + 2
+
+
+def test_a_batch_whose_making_went_unheard_is_made_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = store._database.write
+
+    def twice(work: Callable[[Connection], str]) -> str:
+        write(work)
+        return write(work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._database, "write", twice)
+        record, created = store.create_batch(SPEC)
+        keyed = store.create_batch(SPEC, "key")
+    assert created
+    assert keyed[1]
+    assert [each.id for each in store.list_batches()] == [keyed[0].id, record.id]
+
+
+def test_an_admission_whose_end_went_unheard_is_not_made_again(
+    store: SqlStore, batch_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = store._database.write
+
+    def twice(work: Callable[[Connection], list[LedgerRow]]) -> list[LedgerRow]:
+        write(work)
+        return write(work)
+
+    store.claim(batch_id, "me")
+    with monkeypatch.context() as patch:
+        patch.setattr(store._database, "write", twice)
+        rows = store.admit(
+            batch_id, [produced(0), failed(1)], room=9, gate=GATE,
+            novelty_text=lambda candidate: candidate.fields["essay"], owner="me",
+        )  # fmt: skip
+    assert [row.outcome for row in rows] == [Outcome.ACCEPTED, Outcome.FAILED]
+    assert len(store.outcomes(batch_id)) == 2
+
+
+def test_progress_and_admission_never_read_the_request(store: SqlStore, batch_id: str) -> None:
+    said: list[str] = []
+    engine = store._database._engine
+    event.listen(engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    store.claim(batch_id, "me")
+    store.renew(batch_id, "me")
+    admit(store, batch_id, produced(0))
+    store.progress(batch_id)
+    store.release(batch_id, "me")
+    assert said
+    assert not [statement for statement in said if "specs" in statement]
+
+
+def test_only_as_many_requests_are_kept_in_memory_as_there_is_room_for() -> None:
+    known = KnownSpecs(chars=25)
+    for n in range(5):
+        known.keep(f"b{n}", "x" * 10, SPEC)
+    assert [known.get(f"b{n}") is SPEC for n in range(5)] == [False, False, False, True, True]
+    known.keep("large", "x" * 100, SPEC)
+    assert known.get("large") is SPEC
+    assert known.get("b4") is None

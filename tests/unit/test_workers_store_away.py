@@ -52,6 +52,9 @@ class Work:
         ("FATAL: the database system is starting up", "57P03"),
         ("terminating connection due to administrator command", "57P01"),
         ("connection failure", "08006"),
+        ("FATAL: the database system is not yet accepting connections", None),
+        ("failed to resolve host 'db': [Errno -2] Name or service not known", None),
+        ("FATAL: sorry, too many clients already", None),
     ],
 )
 def test_a_server_that_comes_back_is_waited_for(
@@ -65,8 +68,26 @@ def test_a_server_that_stays_away_is_an_error_in_the_end(database: Database) -> 
         database.read(failing(5, "Connection refused", None))
 
 
-def test_a_refused_password_is_told_at_once(database: Database) -> None:
-    work = failing(1, "connection failed: FATAL: password authentication failed", "28P01")
-    with pytest.raises(StoreError, match="password"):
+@pytest.mark.parametrize(
+    "said",
+    [
+        'connection failed: FATAL: password authentication failed for user "winnow"',
+        "fe_sendauth: no password supplied",
+        'FATAL: database "winow" does not exist',
+        'FATAL: no pg_hba.conf entry for host "10.0.0.7"',
+    ],
+)
+def test_a_connection_that_is_refused_for_good_is_told_at_once(
+    database: Database, said: str
+) -> None:
+    work = failing(1, said, None)
+    with pytest.raises(StoreError, match="mend `database_url`"):
+        database.read(work)
+    assert not work.errors
+
+
+def test_what_the_server_refuses_is_told_at_once(database: Database) -> None:
+    work = failing(1, "column x does not exist", "42703")
+    with pytest.raises(StoreError, match="column x"):
         database.read(work)
     assert not work.errors

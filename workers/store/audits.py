@@ -8,11 +8,12 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from graders.calibration.audit import draw_more
 from workers.errors import AuditError
-from workers.store import codec, leases, rows
+from workers.store import leases, rows
 from workers.store.connection import Database
 from workers.store.records import UNFINISHED, AuditDraw, AuditRecord
 from workers.store.schema import audit_draws, audits, candidates
-from workers.types import LedgerRow, Outcome, Status
+from workers.store.specs import KnownSpecs
+from workers.types import BatchSpec, LedgerRow, Outcome, Status
 
 DRAWN = 100
 """How many samples are drawn when nobody says how many: 59 without an error bound 5% of them."""
@@ -24,8 +25,9 @@ class Audits:
     AuditError says what stands in the way: a batch that still runs, a label that contradicts.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, specs: KnownSpecs) -> None:
         self._database = database
+        self._specs = specs
 
     def get(self, batch_id: str) -> AuditRecord:
         """The batch's audit as it stands. Raises AuditError when none was drawn."""
@@ -54,17 +56,19 @@ class Audits:
     def samples(self, batch_id: str, seqs: Sequence[int]) -> list[LedgerRow]:
         """The accepted rows with these numbers, in this order."""
 
-        def work(connection: Connection) -> tuple[str, Sequence[RowMapping]]:
-            query = select(candidates).where(
-                candidates.c.batch_id == batch_id,
-                candidates.c.outcome == Outcome.ACCEPTED.value,
-                candidates.c.seq.in_(seqs),
-            )
-            batch = leases.read_batch(connection, batch_id)
-            return batch["spec"], connection.execute(query).mappings().all()
+        query = select(candidates).where(
+            candidates.c.batch_id == batch_id,
+            candidates.c.outcome == Outcome.ACCEPTED.value,
+            candidates.c.seq.in_(seqs),
+        )
 
-        encoded, found = self._database.read(work)
-        sources = {source.id: source for source in codec.decode_spec(encoded).sources}
+        def work(connection: Connection) -> tuple[BatchSpec, Sequence[RowMapping]]:
+            leases.read_batch(connection, batch_id)
+            spec = self._specs.of(connection, [batch_id])[batch_id]
+            return spec, connection.execute(query).mappings().all()
+
+        spec, found = self._database.read(work)
+        sources = {source.id: source for source in spec.sources}
         by_seq = {row["seq"]: rows.ledger_row(row, sources) for row in found}
         return [by_seq[seq] for seq in seqs]
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from workers.errors import StoreError, StoreFullError
@@ -20,11 +20,16 @@ BUSY_SECONDS = 5.0
 PAUSES = (0.05, 0.2, 0.8)
 AWAY_PAUSES = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 """While a server is away: some fifteen seconds, about as long as SQLite's locks are waited for."""
+CONNECT_SECONDS = 10
 _IN_MEMORY = (None, "", ":memory:")
 _POSTGRES_FULL = "53100"
-_POSTGRES_AWAY = ("08", "57P01", "57P02", "57P03")
-"""Connection lost or refused, the server shutting down, crashed, starting up."""
-_AWAY_SAID = ("connection refused", "starting up", "shutting down", "server closed the connection")
+_POSTGRES_AWAY = ("08", "53300", "57P01", "57P02", "57P03")
+"""Connection lost or refused, too many of them, the server shutting down, crashed, starting up."""
+_REFUSED_FOR_GOOD = (
+    *("authentication", "no password", "pg_hba.conf", "does not exist", "permission denied"),
+    *("does not support ssl", "certificate"),
+)
+"""What is said of a connection that waiting won't mend; whoever says it sends no code along."""
 _POSTGRES_TRANSIENT = ("40001", "40P01", "55P03", "23505")
 """Serialization failure, deadlock, lock not available, and losing a race to insert."""
 
@@ -39,13 +44,21 @@ class Database:
         self._url = url
         self._engine = _create_engine(url)
         self._writer = self._engine.execution_options(winnow_write=True)
+        self._reader = self._engine
+        if self._engine.dialect.name == "postgresql":
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that sees one state of the database."""
-        return self._run(self._engine, work)
+        return self._run(self._reader, work)
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction that commits, or leaves no trace; it may run again."""
+        """Run `work` in a transaction that commits, or leaves no trace.
+
+        It may run again, even after it was committed, when the server went away before it said so:
+        `work` must know its own rows. On PostgreSQL each statement sees what was committed before
+        it; what must hold until the end is to be locked.
+        """
         return self._run(self._writer, work)
 
     def close(self) -> None:
@@ -76,7 +89,7 @@ def _create_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
+            return create_engine(parsed, pool_pre_ping=True, connect_args=_patience(parsed))
         if parsed.database in _IN_MEMORY:
             raise StoreError("the database needs a file, for example sqlite:///winnow.db")
         engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
@@ -85,6 +98,13 @@ def _create_engine(url: str) -> Engine:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _patience(url: URL) -> dict[str, int]:
+    """How long to wait for one connection, where the URL does not say."""
+    if url.get_backend_name() != "postgresql" or "connect_timeout" in url.query:
+        return {}
+    return {"connect_timeout": CONNECT_SECONDS}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -104,16 +124,22 @@ def _is_transient(exc: DBAPIError) -> bool:
 
 
 def _is_away(exc: DBAPIError) -> bool:
-    """Whether there is no server to talk to now; a write that may have got through is safe to
-    repeat, since it finds its rows there and is refused.
-    """
+    """Whether there is no server to talk to now, but may be soon."""
+    if not isinstance(exc, OperationalError) or not hasattr(exc.orig, "sqlstate"):
+        return False
+    state = _sqlstate(exc)
+    if state is not None:
+        return state.startswith(_POSTGRES_AWAY)
+    return not _is_refused(exc)
+
+
+def _is_refused(exc: DBAPIError) -> bool:
     message = str(exc.orig).lower()
-    state = _sqlstate(exc) or ""
-    return state.startswith(_POSTGRES_AWAY) or any(said in message for said in _AWAY_SAID)
+    return _sqlstate(exc) is None and any(said in message for said in _REFUSED_FOR_GOOD)
 
 
 def _sqlstate(exc: DBAPIError) -> str | None:
-    return getattr(exc.orig, "sqlstate", None) or getattr(exc.orig, "pgcode", None)
+    return getattr(exc.orig, "sqlstate", None)
 
 
 def _translated(exc: DBAPIError, name: str) -> StoreError:
@@ -122,4 +148,6 @@ def _translated(exc: DBAPIError, name: str) -> StoreError:
         return StoreFullError(f"no room left for {name}: free some, then resume")
     if "not a database" in message:
         return StoreError(f"{name} is not a database: name another file")
+    if hasattr(exc.orig, "sqlstate") and _is_refused(exc):
+        return StoreError(f"{name} lets nobody in like that, mend `database_url`: {message}")
     return StoreError(f"{name}: {message}")

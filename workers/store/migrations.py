@@ -7,16 +7,25 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     ScalarSelect,
+    column,
     func,
     insert,
     inspect,
     select,
+    table,
     update,
 )
 
 from workers.errors import StoreError
 from workers.store import codec
-from workers.store.schema import SCHEMA_VERSION, batches, candidates, metadata, schema_version
+from workers.store.schema import (
+    SCHEMA_VERSION,
+    batches,
+    candidates,
+    metadata,
+    schema_version,
+    specs,
+)
 
 ADDED_BY_3: Mapping[str, str] = {
     "rejected_tokens": "BIGINT NOT NULL DEFAULT 0",
@@ -29,6 +38,14 @@ ADDED_BY_3: Mapping[str, str] = {
     "currency": "VARCHAR(16)",
 }
 """Columns of `batches`."""
+WIDENED_BY_4 = (
+    *("total", "accepted", "rejected", "failed", "aborted", "unaborted"),
+    *("prompt_tokens", "completion_tokens"),
+)
+"""Columns of `batches` that held 32 bits; SQLite's hold 64 under any name."""
+_SPECS_UNTIL_3 = table("batches", column("id"), column("spec"))
+_MIGRATING = 0x77696E6E6F77
+"""The advisory lock under which processes that start together on PostgreSQL take turns."""
 
 
 def _to_2(connection: Connection) -> None:
@@ -66,12 +83,24 @@ def _hash_requests_anew(connection: Connection) -> None:
     keyed = select(batches.c.id).where(batches.c.idempotency_key.is_not(None))
     for batch_id in connection.execute(keyed).scalars().all():
         this = batches.c.id == batch_id
-        stored = connection.execute(select(batches.c.spec).where(this)).scalar_one()
+        spec = select(_SPECS_UNTIL_3.c.spec).where(_SPECS_UNTIL_3.c.id == batch_id)
+        stored = connection.execute(spec).scalar_one()
         now = codec.request_hash(codec.encode_spec(codec.decode_spec(stored)))
         connection.execute(update(batches).where(this).values(request_hash=now))
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3}
+def _to_4(connection: Connection) -> None:
+    """Specs in a table of their own; counters of 64 bits."""
+    specs.create(connection, checkfirst=True)
+    old = _SPECS_UNTIL_3.c
+    connection.execute(insert(specs).from_select(["batch_id", "spec"], select(old.id, old.spec)))
+    connection.exec_driver_sql("ALTER TABLE batches DROP COLUMN spec")
+    if connection.dialect.name != "sqlite":
+        wider = ", ".join(f"ALTER COLUMN {name} TYPE BIGINT" for name in WIDENED_BY_4)
+        connection.exec_driver_sql(f"ALTER TABLE batches {wider}")
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4}
 """By version migrated from; each brings the database to the next version."""
 
 
@@ -80,6 +109,8 @@ def migrate(connection: Connection) -> None:
 
     Raises StoreError when the database was written by a newer Winnow.
     """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
     if not inspect(connection).has_table("schema_version"):
         metadata.create_all(connection)
         connection.execute(

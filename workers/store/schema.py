@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -31,7 +31,6 @@ batches = Table(
     "batches",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("spec", Text, nullable=False),
     Column("idempotency_key", String(255), unique=True),
     Column("request_hash", String(64), nullable=False),
     Column("status", String(16), nullable=False, index=True),
@@ -40,17 +39,17 @@ batches = Table(
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
-    Column("total", Integer, nullable=False),
-    Column("accepted", Integer, nullable=False, default=0),
-    Column("rejected", Integer, nullable=False, default=0),
-    Column("failed", Integer, nullable=False, default=0),
+    Column("total", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False, default=0),
+    Column("rejected", BigInteger, nullable=False, default=0),
+    Column("failed", BigInteger, nullable=False, default=0),
     Column("rejected_by", Text, nullable=False, default="{}"),
-    Column("prompt_tokens", Integer, nullable=False, default=0),
-    Column("completion_tokens", Integer, nullable=False, default=0),
+    Column("prompt_tokens", BigInteger, nullable=False, default=0),
+    Column("completion_tokens", BigInteger, nullable=False, default=0),
     Column("rejected_tokens", BigInteger, nullable=False, default=0),
-    Column("aborted", Integer, nullable=False, default=0),
+    Column("aborted", BigInteger, nullable=False, default=0),
     Column("aborted_tokens", BigInteger, nullable=False, default=0),
-    Column("unaborted", Integer, nullable=False, default=0),
+    Column("unaborted", BigInteger, nullable=False, default=0),
     Column("grading_tokens", BigInteger, nullable=False, default=0),
     Column("engine_seconds", Float, nullable=False, default=0.0),
     Column("grading_engine_seconds", Float, nullable=False, default=0.0),
@@ -62,6 +61,15 @@ batches = Table(
     Column("price_per_engine_hour", Float),
     Column("currency", String(16)),
 )
+"""What changes while a batch runs, and is read and written often: it holds nothing large."""
+
+specs = Table(
+    "specs",
+    metadata,
+    Column("batch_id", String(64), ForeignKey("batches.id"), primary_key=True),
+    Column("spec", Text, nullable=False),
+)
+"""What was asked for, with all its sources; written once and seldom read."""
 
 candidates = Table(
     "candidates",

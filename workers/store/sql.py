@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -23,7 +24,8 @@ from workers.store.migrations import migrate
 from workers.store.outlook import NoveltyOfStore, OutlookChangedError
 from workers.store.protected import ProtectedSet
 from workers.store.records import UNFINISHED, BatchRecord
-from workers.store.schema import batches, candidates
+from workers.store.schema import batches, candidates, schema_version, specs
+from workers.store.specs import KnownSpecs
 from workers.types import (
     BatchSpec,
     LedgerRow,
@@ -37,7 +39,6 @@ from workers.types import (
 
 _CANCELLABLE = (Status.VALIDATING, Status.IN_PROGRESS)
 _PRICED = ("price_per_engine_hour", "currency")
-_SPECS_KEPT = 256
 
 
 class SqlStore:
@@ -58,8 +59,8 @@ class SqlStore:
         embedder: Callable[[], Embedder] | None = None,
     ) -> None:
         self._database = Database(url)
-        self._specs: dict[str, BatchSpec] = {}
-        self.audits = Audits(self._database)
+        self._specs = KnownSpecs()
+        self.audits = Audits(self._database, self._specs)
         try:
             self._database.write(_bring_up_to_date)
             self.novelty = NoveltyOfStore(url, self._database, config or NoveltyConfig(), embedder)
@@ -84,38 +85,61 @@ class SqlStore:
         if spec.budget.max_money is not None and price is None:
             raise SpecError("max_money needs a price per engine-hour")
         encoded = codec.encode_spec(spec)
+        new_id = _new_id()
 
-        def work(connection: Connection) -> tuple[str, bool]:
+        def work(connection: Connection) -> str:
             known = _find_by_key(connection, idempotency_key, codec.request_hash(encoded))
-            if known is not None:
-                return known, False
-            batch_id = _new_id()
-            values = _new_batch(spec, encoded, idempotency_key) | _priced(price)
-            connection.execute(insert(batches).values(id=batch_id, **values))
-            return batch_id, True
+            if known is None and not _is_there(connection, new_id):
+                values = _new_batch(spec, encoded, idempotency_key) | _priced(price)
+                connection.execute(insert(batches).values(id=new_id, **values))
+                connection.execute(insert(specs).values(batch_id=new_id, spec=encoded))
+            return known or new_id
 
-        batch_id, created = self._database.write(work)
-        return self.get_batch(batch_id), created
+        batch_id = self._database.write(work)
+        if batch_id == new_id:
+            self._specs.keep(batch_id, encoded, spec)
+        return self.get_batch(batch_id), batch_id == new_id
+
+    def find_by_key(self, spec: BatchSpec, idempotency_key: str) -> BatchRecord | None:
+        """The batch that this key made, if it made one.
+
+        Raises IdempotencyConflictError when that was another request.
+        """
+        request = codec.request_hash(codec.encode_spec(spec))
+        known = self._database.read(lambda at: _find_by_key(at, idempotency_key, request))
+        return None if known is None else self.get_batch(known)
 
     def get_batch(self, batch_id: str) -> BatchRecord:
         """One batch as it stands."""
-        row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
-        return rows.batch_record(row, self._spec(row["id"], row["spec"]))
+
+        def work(connection: Connection) -> BatchRecord:
+            row = leases.read_batch(connection, batch_id)
+            return rows.batch_record(row, self._specs.of(connection, [batch_id])[batch_id])
+
+        return self._database.read(work)
 
     def list_batches(self, limit: int = 20, after: str | None = None) -> list[BatchRecord]:
         """The newest batches first; `after` is the id of the last one of the page before."""
         query = select(batches).order_by(batches.c.id.desc()).limit(limit)
         if after is not None:
             query = query.where(batches.c.id < after)
-        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
-        return [rows.batch_record(row, self._spec(row["id"], row["spec"])) for row in found]
 
-    def unfinished(self) -> list[BatchRecord]:
-        """Batches to be run or resumed, the oldest first."""
-        query = select(batches).where(batches.c.status.in_([s.value for s in UNFINISHED]))
+        def work(connection: Connection) -> list[BatchRecord]:
+            found = connection.execute(query).mappings().all()
+            known = self._specs.of(connection, [row["id"] for row in found])
+            return [rows.batch_record(row, known[row["id"]]) for row in found]
+
+        return self._database.read(work)
+
+    def unfinished(self) -> list[str]:
+        """The ids of batches to be run or resumed, the oldest first."""
+        query = select(batches.c.id).where(batches.c.status.in_([s.value for s in UNFINISHED]))
         query = query.order_by(batches.c.id)
-        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
-        return [rows.batch_record(row, self._spec(row["id"], row["spec"])) for row in found]
+        return self._database.read(lambda connection: list(connection.execute(query).scalars()))
+
+    def check(self) -> None:
+        """Raise StoreError unless the database answers."""
+        self._database.read(lambda connection: connection.execute(select(schema_version)).one())
 
     def claim(self, batch_id: str, owner: str, seconds: float = 10.0) -> BatchRecord:
         """Take the batch's lease. Raises BatchBusyError while another owner's runs."""
@@ -158,7 +182,7 @@ class SqlStore:
                 batch_id=batch_id, chunk=chunk, room=room, gate=gate, outlook=outlook, owner=owner,
             )  # fmt: skip
             with suppress(OutlookChangedError):
-                return self._database.write(admit)
+                return self._database.write(_told_when_repeated(admit))
 
     def protect(self, name: str, items: Sequence[tuple[str, str]]) -> ProtectedSet:
         """Protect a set of (label, text): from now on nothing like them is admitted.
@@ -260,24 +284,21 @@ class SqlStore:
             .order_by(candidates.c.seq)
             .limit(limit)
         )
-        found = self._database.read(lambda connection: connection.execute(query).mappings().all())
-        if not found:
-            return []
-        sources = {source.id: source for source in self._known_spec(batch_id).sources}
-        return [rows.ledger_row(row, sources) for row in found]
 
-    def _known_spec(self, batch_id: str) -> BatchSpec:
-        return self._specs.get(batch_id) or self.get_batch(batch_id).spec
+        def work(connection: Connection) -> list[LedgerRow]:
+            found = connection.execute(query).mappings().all()
+            if not found:
+                return []
+            spec = self._specs.of(connection, [batch_id])[batch_id]
+            sources = {source.id: source for source in spec.sources}
+            return [rows.ledger_row(row, sources) for row in found]
 
-    def _spec(self, batch_id: str, encoded: str) -> BatchSpec:
-        """Specs never change, so each is decoded once."""
-        spec = self._specs.get(batch_id)
-        if spec is None:
-            spec = codec.decode_spec(encoded)
-            if len(self._specs) >= _SPECS_KEPT:
-                self._specs.clear()
-            self._specs[batch_id] = spec
-        return spec
+        return self._database.read(work)
+
+
+def _told_when_repeated(admit: Callable[..., list[LedgerRow]]) -> Callable[..., list[LedgerRow]]:
+    attempts = count()
+    return lambda connection: admit(connection, repeated=next(attempts) > 0)
 
 
 def _bring_up_to_date(connection: Connection) -> None:
@@ -300,9 +321,14 @@ def _find_by_key(connection: Connection, key: str | None, request_hash: str) -> 
     return str(found.id)
 
 
+def _is_there(connection: Connection, batch_id: str) -> bool:
+    """Whether it was written already, by a transaction whose end nobody heard of."""
+    query = select(batches.c.id).where(batches.c.id == batch_id)
+    return connection.execute(query).first() is not None
+
+
 def _new_batch(spec: BatchSpec, encoded: str, idempotency_key: str | None) -> dict[str, Any]:
     return {
-        "spec": encoded,
         "idempotency_key": idempotency_key,
         "request_hash": codec.request_hash(encoded),
         "status": Status.VALIDATING.value,

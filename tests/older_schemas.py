@@ -1,0 +1,46 @@
+"""Databases as earlier versions of Winnow left them, made from today's."""
+
+from sqlalchemy import Connection, text
+
+from workers.store import SqlStore, codec
+from workers.store.migrations import ADDED_BY_3, WIDENED_BY_4
+
+TO_3 = (
+    "ALTER TABLE batches ADD COLUMN spec TEXT NOT NULL DEFAULT ''",
+    "UPDATE batches SET spec = (SELECT spec FROM specs WHERE batch_id = batches.id)",
+    "DROP TABLE specs",
+    "UPDATE schema_version SET version = 3",
+)
+TO_2 = (
+    *(f"ALTER TABLE batches DROP COLUMN {name}" for name in ADDED_BY_3),
+    "UPDATE schema_version SET version = 2",
+)
+
+
+def make_third_schema(store: SqlStore) -> None:
+    """Take away what the fourth added: specs in their own table, wide counters."""
+    run(store, *TO_3)
+    if store._database._engine.dialect.name != "sqlite":
+        run(store, *(f"ALTER TABLE batches ALTER COLUMN {n} TYPE INTEGER" for n in WIDENED_BY_4))
+
+
+def make_second_schema(store: SqlStore) -> None:
+    """Also take away what the third added: columns, and a field of the specs."""
+    make_third_schema(store)
+    run(store, *TO_2)
+    store._database.write(_forget_max_money)
+
+
+def run(store: SqlStore, *statements: str) -> None:
+    """Change the database behind the store's back."""
+    for statement in statements:
+        store._database.write(lambda connection, it=statement: connection.exec_driver_sql(it))
+
+
+def _forget_max_money(connection: Connection) -> None:
+    for batch_id, spec in connection.execute(text("SELECT id, spec FROM batches")).all():
+        assert ',"max_money":null' in spec
+        old = spec.replace(',"max_money":null', "")
+        values = {"id": batch_id, "spec": old, "hash": codec.request_hash(old)}
+        change = text("UPDATE batches SET spec = :spec, request_hash = :hash WHERE id = :id")
+        connection.execute(change, values)
