@@ -5,7 +5,7 @@ rules found and what the source looks like. Without a learned one the worst clai
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log, log1p
 from pathlib import Path
@@ -34,6 +34,19 @@ FEATURES: Final = (
     "json",
     "labelled",
 )
+WITHOUT_MODEL: Final = (
+    "log_claims",
+    "numbers",
+    "names",
+    "wording",
+    "foreign",
+    "most_foreign",
+    "log_foreign",
+    "json_foreign",
+    "json",
+    "labelled",
+)
+"""The features that no model has a part in: as good on texts that a model was trained on."""
 _LEAST: Final = 1e-4
 """Probabilities are clipped to [1e-4, 1 - 1e-4] before their logit is taken."""
 
@@ -123,11 +136,18 @@ def features_of(claims: Sequence[ClaimScore], kind: Kind) -> tuple[float, ...]:
     )
 
 
-def fit_pooling(rows: Sequence[PoolingRow], penalty: float = 1.0) -> LogisticPooling:
+def fit_pooling(
+    rows: Sequence[PoolingRow],
+    penalty: float = 1.0,
+    *,
+    prior: LogisticPooling | None = None,
+    only: Collection[str] = FEATURES,
+) -> LogisticPooling:
     """Fit by Newton's method (iteratively reweighted least squares: Bishop 2006, section 4.3.3).
 
-    `penalty` is the weight of the squared norm of the coefficients, the bias left out. Raises
-    ValueError when the rows hold one class only.
+    `penalty` is the weight of the squared distance of the coefficients from those of `prior`, or
+    from zero; the bias is left out. Features not in `only` get no coefficient. Raises ValueError
+    when the rows hold one class only.
     """
     import numpy as np
 
@@ -138,12 +158,17 @@ def fit_pooling(rows: Sequence[PoolingRow], penalty: float = 1.0) -> LogisticPoo
     counts = np.array([row.weight for row in rows], dtype=float)
     means, scales = x.mean(axis=0), x.std(axis=0)
     scales[scales < 1e-9] = 1.0
+    centre = np.zeros(x.shape[1] + 1)
+    if prior is not None:
+        means, scales = np.array(prior.means), np.array(prior.scales)
+        centre[:] = (*prior.weights, prior.bias)
     x = np.hstack([(x - means) / scales, np.ones((len(x), 1))])
-    ridge = penalty * np.diag([*[1.0] * (x.shape[1] - 1), 1e-6])
-    beta = np.zeros(x.shape[1])
+    x[:, :-1] *= [name in only for name in FEATURES]
+    ridge = np.diag([*[penalty] * len(FEATURES), 1e-6])
+    beta = centre.copy()
     for _ in range(100):
         p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        gradient = x.T @ (counts * (p - y)) + ridge @ beta
+        gradient = x.T @ (counts * (p - y)) + ridge @ (beta - centre)
         hessian = (x * (counts * p * (1 - p))[:, None]).T @ x + ridge
         step = np.linalg.solve(hessian, gradient)
         beta -= step

@@ -134,3 +134,15 @@ def test_a_row_that_counts_twice_is_as_two_rows() -> None:
     twice, weighted = fit_pooling([*rows, *rows]), fit_pooling(doubled)
     assert weighted.weights == pytest.approx(twice.weights)
     assert weighted.bias == pytest.approx(twice.bias)
+
+
+def test_a_prior_holds_where_the_rows_say_little_and_yields_where_they_say_much() -> None:
+    rows = [PoolingRow(tuple(float(n % 2) for _ in FEATURES), bool(n % 2)) for n in range(20)]
+    prior = fit_pooling(rows, 1.0, only=("foreign",))
+    kept = [w for name, w in zip(FEATURES, prior.weights, strict=True) if name != "foreign"]
+    assert not any(kept) and prior.weights[FEATURES.index("foreign")] > 0
+    turned = [PoolingRow(row.features, not row.supported) for row in rows]
+    held = fit_pooling(turned, 1e6, prior=prior)
+    assert held.weights == pytest.approx(prior.weights, abs=1e-3)
+    yielding = fit_pooling(turned, 1e-3, prior=prior)
+    assert sum(yielding.weights) < 0

@@ -1,4 +1,8 @@
-"""Learns how the probabilities of claims make that of a text, on the texts that watch training.
+"""Learns how the probabilities of claims make that of a text.
+
+What needs no model (numbers, names, words foreign to the source) is learned on all texts that are
+not held out. The model's own part is learned on those that watch training, since of the others it
+is too sure, and starts from the first.
 
 Run: python -m workers.entailment.pooling --data DIR --model FOLDER
 """
@@ -14,6 +18,7 @@ from graders.config import ConsistencyConfig
 from graders.consistency import ConsistencyGrader
 from graders.entailment.pooling import (
     FEATURES,
+    WITHOUT_MODEL,
     LogisticPooling,
     PoolingRow,
     fit_pooling,
@@ -33,25 +38,31 @@ ONE_SIDED: Final = "wice_spans"
 def learn_pooling(data: Path, model: Path) -> LogisticPooling:
     """Fit pooling for the exported model in a folder and write `pooling.json` there.
 
-    Reads texts of sources that are neither trained on nor held out. Raises DataFolderError for
-    the data, GraderConfigError or UngradedError for the model, ValueError for texts of one class.
+    Reads texts of sources that are not held out. Raises DataFolderError for the data,
+    GraderConfigError or UngradedError for the model, ValueError for texts of one class.
     """
-    rows = watching_rows(data)
-    pooling = fit_pooling(asyncio.run(_pooling_rows(model, rows)), PENALTY)
+    watching, others = split_rows(data)
+    prior = None
+    if others:
+        prior = fit_pooling(asyncio.run(_pooling_rows(model, others)), 1.0, only=WITHOUT_MODEL)
+    pooling = fit_pooling(asyncio.run(_pooling_rows(model, watching)), PENALTY, prior=prior)
     save_pooling(pooling, model)
     return pooling
 
 
-def watching_rows(data: Path) -> list[dict[str, Any]]:
-    """The labelled texts whose sources watch training, near copies of measured ones left out."""
-    watching = {claim.group for claim in read_claims(data) if is_dev(claim.source)}
-    return [
+def split_rows(data: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Labelled texts that are not held out, near copies of measured ones left out: those whose
+    sources watch training, and those that were trained on."""
+    watches = {claim.group: is_dev(claim.source) for claim in read_claims(data)}
+    rows = [
         row
         for name, file in FILES.items()
         if name != ONE_SIDED
         for row in read_rows(data / "consistency" / file)
-        if row["id"] in watching
+        if row["id"] in watches
     ]
+    watching = [row for row in rows if watches[row["id"]]]
+    return watching, [row for row in rows if not watches[row["id"]]]
 
 
 async def _pooling_rows(model: Path, rows: Sequence[dict[str, Any]]) -> list[PoolingRow]:
