@@ -30,8 +30,8 @@ _SUFFIXES: Final = frozenset(
 _STARTS = re.compile(r"\s?(?!\s?(?:or|and|to|plus|minus|times)\b)[a-zA-Z]")
 _LEADS_ON = re.compile(
     r"\b(?:[A-Z]\w+|(?i:of|in|after|for|per|to|at|by|from|on|with|within|over|until|"
-    r"between|every|each|all|the|these|those|his|her|their|its|another|first|last|other|a full|a))"
-    r"\s$"
+    r"between|every|each|all|the|these|those|his|her|their|its|another|first|last|other|a full|a|"
+    r"to\s[a-z]+))\s$"
 )
 _JOINED = re.compile(r"(?:\b(?:and|or|to|plus|minus|times)\s|,\s?)$", re.IGNORECASE)
 

@@ -54,7 +54,9 @@ def test_a_percentage_equals_its_number_and_its_share(percent: int) -> None:
         ("5", "about 5"), ("5", "exactly 5 pens"), ("5", "5 pens, not counting the broken one"),
         ("5", "5 apples are not rotten"), ("5", "5kg"), ("10", "10th"), ("5", "5 hrs"),
         ("20", "$20 in her bank after 5 days"), ("3", "3 tune-ups in a 30-day month"),
-        ("18", "18 dollars each from two stands"), ("5", "Each of the two boys gets 5 apples"),
+        ("18", "18 dollars each from two stands"),
+        ("9", "9 tiles to cover two-thirds of his 36 sq ft"),
+        ("5", "Each of the two boys gets 5 apples"),
     ],
 )  # fmt: skip
 def test_the_same_value_is_found_in_other_words(gold: str, given: str) -> None:
