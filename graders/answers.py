@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from graders.arithmetic import find_equations
 from graders.base import Complete, Completion
 from graders.config import AnswersConfig
 from graders.equivalence import load_math_verify, same_answer
@@ -19,6 +20,7 @@ from graders.working import Fault, check_steps, check_working
 
 MAX_CHARS: Final = 20_000
 """Longest working, and longest problem, that is checked: a bound on the time a text can take."""
+NO_SOLVER: Final = "no model to solve the problem again: name one, or give the gold answer"
 _SEED_STRIDE: Final = 1_000_003
 
 
@@ -43,11 +45,12 @@ class AnswersGrader:
     With `gold` the final answer alone decides, 1 or 0; steps that do not compute are named in the
     evidence, and fail the text only with `strict_steps`. Without gold any fault scores 0. Where
     none is found the problem is solved anew, and the score is the share of the new solutions
-    that reach the same answer, averaged over the models asked; 1 when no model is to be had.
+    that reach the same answer, averaged over the models asked. Without a model there is no score;
+    only with `resolutions` 0 does a recipe's working pass that was traced number by number.
     """
 
     name = "answers"
-    version = "2"
+    version = "3"
 
     def __init__(
         self,
@@ -67,10 +70,13 @@ class AnswersGrader:
 
     async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
         """One grade per candidate, in order; each model gets its re-solutions in two calls."""
-        cases = [_examine(candidate, self.config) for candidate in candidates]
+        cases = await asyncio.to_thread(_examine_all, candidates, self.config)
         unsure = [case for case in cases if _needs_solving(case)]
         if unsure and self.solvers and self.config.resolutions:
             await self._solve_again(unsure)
+        else:
+            for case in unsure:
+                case.ungraded = _why_unsolved(case, self.config)
         return [self._grade(case) for case in cases]
 
     async def _solve_again(self, unsure: Sequence[_Case]) -> None:
@@ -136,6 +142,11 @@ class AnswersGrader:
         return Grade(self.name, self.version, given, tuple(evidence), reason)
 
 
+def _examine_all(candidates: Sequence[Candidate], config: AnswersConfig) -> list[_Case]:
+    """The rules' findings: up to half a second for the longest text, so no work for the loop."""
+    return [_examine(candidate, config) for candidate in candidates]
+
+
 def _examine(candidate: Candidate, config: AnswersConfig) -> _Case:
     case = _Case(candidate, None)
     longest = max(len(candidate.text), len(candidate.question or ""))
@@ -174,7 +185,7 @@ def _check(case: _Case, *, traced: bool) -> None:
     case.faults = check_working(
         candidate.question, candidate.body, case.answer, traced=traced and by_recipe
     )
-    if not case.faults:
+    if not case.faults and find_equations(candidate.body):
         case.passed.append(Fault("steps", candidate.body, "every step holds", "body", 0))
 
 
@@ -187,6 +198,15 @@ def _final_answer(candidate: Candidate) -> str | None:
 def _needs_solving(case: _Case) -> bool:
     unsettled = not case.faults and case.ungraded is None
     return case.candidate.gold is None and unsettled
+
+
+def _why_unsolved(case: _Case, config: AnswersConfig) -> str | None:
+    """Why no fault is not enough; None for a traced working of a recipe that nobody re-solves."""
+    if config.resolutions:
+        return NO_SOLVER
+    if config.trace_operands and case.candidate.answer is not None:
+        return None
+    return "only a recipe's working can be traced instead of solved again (resolutions is 0)"
 
 
 def _hear(case: _Case, solver: int, turn: int, reply: Completion) -> None:

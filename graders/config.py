@@ -44,7 +44,10 @@ class AnswersConfig(_Options):
         description="least score that passes; without gold, the share of re-solutions that agree",
     )
     resolutions: int = Field(
-        default=3, ge=0, description="independent re-solutions asked of each model"
+        default=3,
+        ge=0,
+        description="independent re-solutions asked of each model; 0: none, and without a gold "
+        "answer only a recipe's working can pass, traced number by number",
     )
     answers_needed: int | None = Field(
         default=None,

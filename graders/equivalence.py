@@ -4,6 +4,7 @@ import logging
 import re
 from functools import lru_cache
 from itertools import accumulate
+from threading import Lock
 from typing import Final
 
 from sympy import Rational
@@ -13,6 +14,8 @@ from graders.final_answer import BOXED, HASHES, NUMBER, answer_in
 from graders.hedging import is_hedged
 
 MAX_NESTING: Final = 12
+_VERIFYING: Final = Lock()
+"""Math-Verify's parser shares its caches, and answers are compared in several threads."""
 FLOAT_DIGITS: Final = 9
 """Decimals from which on a number is a computer's, and is compared as one to so many digits."""
 _TOWER = re.compile(
@@ -126,8 +129,9 @@ def _verify(gold: str, given: str) -> bool:
     from math_verify import parse, verify
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns of time-outs off, each time
-    pair = [parse(_marked(text), parsing_timeout=None) for text in (gold, given)]
-    return all(pair) and bool(verify(*pair, timeout_seconds=None))
+    with _VERIFYING:
+        pair = [parse(_marked(text), parsing_timeout=None) for text in (gold, given)]
+        return all(pair) and bool(verify(*pair, timeout_seconds=None))
 
 
 def _is_costly(text: str) -> bool:

@@ -113,6 +113,12 @@ class Flaw:
     reason: str
 
 
+def is_word_problem(text: str) -> bool:
+    """Whether a question gives several numbers to reckon with; years and ordinals are none."""
+    found = find_quantities(text[:MAX_CHARS])
+    return sum(not (q.ordinal or q.decade or q.yearlike) for q in found) > 1
+
+
 def find_flaws(problem: str) -> list[Flaw]:
     """The flaws of a problem, in no particular order; an empty list if none was seen."""
     problem = problem[:MAX_CHARS]

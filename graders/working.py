@@ -15,7 +15,7 @@ from sympy import Rational
 from graders.arithmetic import Equation, find_equations
 from graders.equivalence import same_answer, value_of
 from graders.expressions import Operand
-from graders.problem_validity import find_flaws, impossible_answer
+from graders.problem_validity import find_flaws, impossible_answer, is_word_problem
 from graders.quantities import FRACTIONS, UNITS, find_quantities, spelled_value
 
 CONSTANTS: Final[tuple[tuple[int, str], ...]] = (
@@ -78,12 +78,13 @@ def check_working(
 
     `traced`: each operand must come from the problem or an earlier step, most numbers of the
     problem must be used, and `answer` must be the last result, in the unit that is asked for.
+    A question that is not traced is searched for flaws if it is a word problem, not a plain one.
     """
     equations = find_equations(body)
     faults = [*check_steps(body)]
     if question is not None:
-        faults += [Fault("problem", f.quote, f.reason, "question", f.start)
-                   for f in find_flaws(question)]  # fmt: skip
+        flaws = find_flaws(question) if traced or is_word_problem(question) else []
+        faults += [Fault("problem", f.quote, f.reason, "question", f.start) for f in flaws]
         if answer is not None:
             faults += _impossible(question, answer)
     if traced and question is not None:

@@ -65,7 +65,7 @@ def scored_set(
     if all(score is None for score in scores):
         raise CalibrationError(
             f"{grading.grader} formed no opinion on any text; do the rows hold what it needs "
-            "(a source, a question)?"
+            "(a source, a gold answer, a question and --model)?"
         )
     texts = tuple(
         ScoredText(score, row.right, row.source) for row, score in zip(rows, scores, strict=True)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from graders.answers import AnswersGrader
+from graders.answers import NO_SOLVER, AnswersGrader
 from graders.arithmetic import find_equations
 from graders.base import Completion, Model
 from graders.config import AnswersConfig, GradersConfig
@@ -173,7 +173,13 @@ def candidate(
 
 
 async def grade(made: Candidate) -> Grade:
-    return (await AnswersGrader().grade([made]))[0]
+    """By rules alone: nobody is asked to solve the problem again."""
+    return (await AnswersGrader(AnswersConfig(resolutions=0)).grade([made]))[0]
+
+
+def free(text: str, question: str, gold: str | None = None) -> Candidate:
+    """A text of no recipe."""
+    return Candidate("b", 0, "", text, text, question=question, gold=gold)
 
 
 @pytest.mark.parametrize(
@@ -312,12 +318,62 @@ async def test_with_gold_a_wrong_step_is_told_but_fails_the_text_only_when_stric
 
 async def test_only_a_recipes_working_is_traced_number_by_number() -> None:
     body = "She has 24 + 18 = 42 pears. That is 42 + 100 = 142 in 10 days. Answer: 142"
-    untraced = AnswersGrader(AnswersConfig(trace_operands=False))
-    free = Candidate("b", 0, "", body, body, question=QUESTION)
+    grader, untraced = (
+        AnswersGrader(AnswersConfig(trace_operands=traced), Solver("142", "142", "142"))
+        for traced in (True, False)
+    )
     by_recipe = candidate(body, "142")
-    assert (await grade(free)).score == 1.0
-    assert (await grade(by_recipe)).score == 0.0
+    assert (await grader.grade([free(body, QUESTION)]))[0].score == 1.0
+    assert (await grader.grade([by_recipe]))[0].score == 0.0
     assert (await untraced.grade([by_recipe]))[0].score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("Ann has 12 pens and gives away 5. How many are left?", "A lot are left.\nAnswer: 9"),
+        ("What is 17 * 23?", "Answer: 12"),
+        ("Ann has 12 pens and gives away 5. How many are left?", "12 - 5 = 7\nAnswer: 9"),
+        ("Ann has 12 pens and gives away 5. How many are left?", "12 - 5 = 7\nAnswer: 7"),
+        ("Who wrote Hamlet?", "Answer: Shakespeare"),
+    ],
+)
+async def test_without_gold_and_model_an_answer_is_refused_or_ungraded_but_never_passed(
+    question: str, text: str
+) -> None:
+    for config in (AnswersConfig(), AnswersConfig(resolutions=0)):
+        result = (await AnswersGrader(config).grade([free(text, question)]))[0]
+        assert result.score is None
+        told = NO_SOLVER if config.resolutions else "only a recipe's working can be traced"
+        assert told in str(result.ungraded)
+        stepped = any("every step holds" in evidence.reason for evidence in result.evidence)
+        assert stepped == ("=" in text)
+
+
+async def test_without_a_model_a_step_that_does_not_compute_still_refuses() -> None:
+    for made in (free("24 + 18 = 43. Answer: 43", QUESTION), candidate("24 + 18 = 43", "43")):
+        assert (await AnswersGrader().grade([made]))[0].score == 0.0
+
+
+async def test_a_traced_working_passes_unsolved_only_where_no_solution_is_wanted() -> None:
+    made = candidate("24 + 18 = 42", "42")
+    assert (await grade(made)).score == 1.0
+    assert (await AnswersGrader().grade([made]))[0].ungraded == NO_SOLVER
+    untraced = AnswersConfig(resolutions=0, trace_operands=False)
+    assert (await AnswersGrader(untraced).grade([made]))[0].score is None
+
+
+@pytest.mark.parametrize(
+    "question", ["How long is the Danube?", "Who wrote Hamlet?", "Name the three primary colours."]
+)
+async def test_a_plain_question_is_not_held_to_what_a_word_problem_needs(question: str) -> None:
+    result = (await AnswersGrader().grade([free("Answer: 2850 km", question)]))[0]
+    assert (result.score, result.ungraded, result.evidence) == (None, NO_SOLVER, ())
+
+
+async def test_a_word_problem_of_no_recipe_is_searched_for_flaws() -> None:
+    result = await grade(free("24 + 18 = 42. Answer: 42", "Ann has 24 pears. She buys 18."))
+    assert result.score == 0.0 and "asks no question" in result.evidence[0].reason
 
 
 async def test_half_a_person_answers_no_count() -> None:

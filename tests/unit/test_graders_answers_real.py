@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graders.answers import AnswersGrader
+from graders.answers import NO_SOLVER, AnswersGrader
 from graders.problem_validity import find_flaws
 from graders.types import Candidate
 from graders.working import check_steps
@@ -32,7 +32,8 @@ async def test_with_gold_the_grader_says_what_the_label_says() -> None:
 async def test_without_gold_no_right_solution_is_refused() -> None:
     right = [row for row in rows("gsm8k_solutions") if row["correct"]]
     grades = await AnswersGrader().grade([solution(row, None) for row in right])
-    assert [grade.score for grade in grades] == [1.0] * len(right)
+    assert {grade.ungraded for grade in grades} == {NO_SOLVER}
+    assert all(evidence.supports for grade in grades for evidence in grade.evidence)
 
 
 @pytest.mark.parametrize("row", rows("gsm8k_train"), ids=lambda row: str(row["id"]))

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from graders.problem_validity import find_flaws, impossible_answer
+from graders.problem_validity import find_flaws, impossible_answer, is_word_problem
 from workers.tiny.corpus.problems import compose_problem
 
 
@@ -71,6 +71,21 @@ def test_an_unsound_problem_is_quoted_with_what_is_wrong(question: str, reason: 
 )
 def test_a_sound_problem_has_no_flaw(question: str) -> None:
     assert find_flaws(question) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "is_problem"),
+    [
+        ("Ann has 24 pears. She buys 18.", True),
+        ("Ann has twelve pens and gives away five. How many has she?", True),
+        ("How long is the Danube?", False),
+        ("Name the three primary colours.", False),
+        ("Which war lasted from 1914 to 1918?", False),
+        ("Who came second in the 100 m?", False),
+    ],
+)
+def test_a_word_problem_gives_numbers_to_reckon_with(question: str, is_problem: bool) -> None:
+    assert is_word_problem(question) is is_problem
 
 
 def test_composed_problems_have_no_flaw() -> None:
