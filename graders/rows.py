@@ -77,10 +77,12 @@ def candidate_from_row(row: Mapping[str, Any], index: int, parse: Parse | None =
 def graders_for(candidate: Candidate, recipe: RowRecipe | None = None) -> tuple[str, ...]:
     """The graders that a row can support, when none are named.
 
-    `consistency` where there is a source, `answers` where there is a question or a gold answer;
-    of these two only what the row's recipe asks for (a gold answer is always held against).
+    `consistency` where there is a source; `answers` where there is a gold answer, or a question
+    and no source. A recipe's graders go before this, but for a gold answer, which is always held
+    against.
     """
-    asked = recipe.graders if recipe else ("consistency", "answers")
+    alone = ("answers",) if candidate.source is None else ()
+    asked = recipe.graders if recipe else ("consistency", *alone)
     names = ["form"]
     if candidate.source is not None and "consistency" in asked:
         names.append("consistency")

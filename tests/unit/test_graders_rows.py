@@ -83,11 +83,73 @@ def test_the_default_graders_follow_from_what_the_row_holds() -> None:
     assert chosen(source="a fact", metadata={"any": 1}) == ("form", "consistency", "novelty")
     assert chosen(gold=12) == chosen(question="q?") == ("form", "answers", "novelty")
     assert chosen(source=" ", gold=None) == ("form", "novelty")
+    assert chosen(source="a fact", question="q?") == ("form", "consistency", "novelty")
+    assert chosen(source="s", question="q?", gold="1") == (
+        "form", "consistency", "answers", "novelty"
+    )  # fmt: skip
 
 
 def test_a_recipe_narrows_the_default_but_a_gold_answer_always_counts() -> None:
     candidate = candidate_from_row(row(0, "Note: x", source="s", gold="1"), 0)
     assert graders_for(candidate, Note()) == ("form", "answers", "novelty")
+
+
+def test_a_recipe_may_ask_for_answers_beside_a_source() -> None:
+    candidate = candidate_from_row(row(0, "Note: x", source="s", question="q?"), 0)
+    asked = ("form", "answers", "novelty")
+    assert graders_for(candidate, Note(graders=asked)) == asked
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("Where does the Danube flow into?", "The Danube flows into the Black Sea."),
+        ("How long is the Danube?", "The Danube is 2850 km long."),
+    ],
+)
+async def test_a_question_about_a_source_is_held_against_the_source(
+    question: str, text: str
+) -> None:
+    source = "The Danube is 2850 km long. The Danube flows into the Black Sea."
+    (result,) = await grade([row(0, text, source=source, question=question)])
+    assert result["verdict"] == "accepted", result["reasons"]
+    assert [g["grader"] for g in result["grades"]] == ["form", "consistency", "novelty"]
+
+
+@pytest.mark.parametrize(
+    ("gold", "text", "verdict"),
+    [
+        ("x=5, y=6", "x=7, y=6", "rejected"),
+        ("5", "5 hours 30 minutes", "rejected"),
+        ("5", "it is not 5", "rejected"),
+        ("50%", "0.005", "rejected"),
+        ("5", "Answer: 5\nWait, I forgot two pens. The answer is 7.", "rejected"),
+        ("7", "Answer: 5\nWait, I forgot two pens. The answer is 7.", "accepted"),
+        ("25", "25 cents", "accepted"),
+        ("25", "Answer: 25 cents", "accepted"),
+        ("5000000", "5 million", "accepted"),
+        ("5000000", "Answer: 5 million", "accepted"),
+    ],
+)
+async def test_a_gold_answer_decides_over_a_row(gold: str, text: str, verdict: str) -> None:
+    (result,) = await grade([row(0, text, question="How many cents are it?", gold=gold)])
+    assert result["verdict"] == verdict, result
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("Ann has 12 pens and gives away 5. How many has she?", "A lot.\nAnswer: 9"),
+        ("What is 17 * 23?", "Answer: 12"),
+        ("Who wrote Hamlet?", "Answer: Shakespeare"),
+    ],
+)
+async def test_a_row_that_nobody_can_check_is_not_accepted(question: str, text: str) -> None:
+    (result,) = await grade([row(0, text, question=question)])
+    assert result["verdict"] == "rejected"
+    assert result["reasons"] == [
+        "answers: no model to solve the problem again: name one, or give the gold answer"
+    ]
 
 
 async def test_results_come_in_order_with_the_documented_shape() -> None:
