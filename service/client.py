@@ -138,10 +138,14 @@ class GatewayClient:
         return self._lines("POST", "/v1/samples", json=dict(request))
 
     async def grade(
-        self, rows: Iterable[Mapping[str, Any]], *, graders: Iterable[str] | None = None
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        graders: Iterable[str] | None = None,
+        model: str | None = None,
     ) -> list[Json]:
-        """Grade texts that you have; one result per row, in order."""
-        request: Json = {"rows": [dict(row) for row in rows]}
+        """Grade texts that you have; one result per row, in order. Only a named model is asked."""
+        request: Json = {"rows": [dict(row) for row in rows], "model": model}
         if graders is not None:
             request["graders"] = list(graders)
         answer = await self._json("POST", "/v1/grade", json=request)

@@ -110,7 +110,11 @@ class AuditLabelsBody(_Body):
 
 
 class GradeBody(_Body):
-    """Texts to judge, as the rows of `winnow grade`; `graders` selects among those there are."""
+    """Texts to judge, as the rows of `winnow grade`; `graders` selects among those there are.
+
+    `model` is asked for a second opinion, and to solve problems again; left out, none is asked.
+    No field of a row may be longer than a source.
+    """
 
     rows: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_GRADE_ROWS)
     graders: list[str] | None = Field(default=None, min_length=1)
@@ -171,9 +175,20 @@ def check_texts(field: str, texts: Iterable[str], settings: Settings) -> None:
         _check_text(f"{field}[{index}]", text, settings.max_source_chars)
 
 
-def _check_text(field: str, text: str, limit: int) -> None:
+def check_row_length(index: int, row: Mapping[str, Any], settings: Settings) -> None:
+    """Raise RequestError for a field of a row to grade that is longer than a source may be."""
+    for field, text in row.items():
+        if isinstance(text, str):
+            _check_length(f"rows[{index}].{field[:64]}", text, settings.max_source_chars)
+
+
+def _check_length(field: str, text: str, limit: int) -> None:
     if len(text) > limit:
         raise RequestError(field, f"{len(text)} characters; this gateway takes up to {limit}")
+
+
+def _check_text(field: str, text: str, limit: int) -> None:
+    _check_length(field, text, limit)
     if not text.strip():
         raise RequestError(field, "is empty; a text is needed")
     alien = _NOT_TEXT.search(text)

@@ -35,8 +35,8 @@ def grade(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Ask this model too, as a second opinion: a configured one such as winnow-tiny, "
-            "a checkpoint folder or a hub name."
+            help="Ask this model too, as a second opinion and to solve problems again: a "
+            "configured one such as winnow-tiny, a checkpoint folder or a hub name."
         ),
     ] = None,
     no_model: Annotated[
@@ -51,7 +51,8 @@ def grade(
 
     A row is {"id", "text", "source"?, "question"?, "gold"?, "recipe"?}; a result is {"id",
     "verdict", "grades", "reasons"}. Every row is checked before the first is graded. Without
-    --model only rules decide: nothing is loaded, and thousands of rows take seconds.
+    --model no model is asked: a source or a gold answer is all that is held against a text, and a
+    problem without a gold answer stays ungraded, so rejected. `POST /v1/grade` does the same.
 
     Example: [bold]winnow grade --in rows.jsonl --out graded.jsonl[/bold]
     """

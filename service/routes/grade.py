@@ -10,7 +10,13 @@ from graders.row_grader import RowGrader
 from service.deps import Runner
 from service.errors import RequestError
 from service.runner import BatchRunner
-from service.schemas import GradeBody, check_texts, may_ask_model, model_name
+from service.schemas import (
+    GradeBody,
+    check_row_length,
+    check_texts,
+    may_ask_model,
+    model_name,
+)
 from workers.producer import engine_complete
 
 CHUNK = 256
@@ -21,6 +27,9 @@ router = APIRouter(prefix="/v1", tags=["grade"])
 @router.post("/grade")
 async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
     """Grade rows as `winnow grade` does; one result per row, in order.
+
+    No model is asked unless `model` names one: without, only rules and the graders' own small
+    models decide, and a problem without a gold answer stays ungraded, so rejected.
 
     For novelty, earlier accepted rows of the request count as admitted; the samples of batches
     do not. `graders` selects; else what a row holds decides.
@@ -36,6 +45,7 @@ async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
         protect=(*runner.protect, *body.protect),
     )
     for index, row in enumerate(body.rows):
+        check_row_length(index, row, runner.settings)
         _check_encodable(index, row)
         grader.read(row, index)
     try:
@@ -56,7 +66,9 @@ def _check_encodable(index: int, row: dict[str, Any]) -> None:
 
 
 async def _complete(body: GradeBody, runner: BatchRunner) -> Complete | None:
-    """The model's opinion, where a grader may ask for it."""
+    """The model that the request names, where a grader may ask it."""
+    if body.model is None:
+        return None
     model = model_name(body.model, runner.settings)
     if not may_ask_model(body.graders):
         return None

@@ -8,6 +8,8 @@ import httpx
 import orjson
 import pytest
 
+from graders.config import GradersConfig
+from graders.row_grader import RowGrader, grade_rows
 from tests.integration.conftest import SHEETS, OpenGateway, fake
 
 Json = dict[str, Any]
@@ -105,6 +107,32 @@ async def test_own_texts_are_graded_in_order(gateway: httpx.AsyncClient) -> None
     headers = {"content-type": "application/json"}
     surrogate = await gateway.post("/v1/grade", content=escaped, headers=headers)
     assert surrogate.status_code == 422 and surrogate.json()["field"] == "rows[0]"
+
+
+async def test_grading_asks_a_model_only_where_one_is_named(open_gateway: OpenGateway) -> None:
+    rows = [
+        {"id": 1, "text": "Answer: 12", "question": "What is 17 * 23?"},
+        {"id": 2, "text": "Aldra is 412 km long.", "source": SHEETS[0], "question": "How long?"},
+    ]
+    async with open_gateway(models={"gone": {"kind": "transformers", "model": "/gone"}}) as http:
+        unsolved, sourced = (await http.post("/v1/grade", json={"rows": rows})).json()["data"]
+        named = await http.post("/v1/grade", json={"rows": rows, "model": "gone"})
+    here = [row async for row in grade_rows(rows, RowGrader(GradersConfig()))]
+    assert [unsolved, sourced] == orjson.loads(orjson.dumps(here))
+    assert unsolved["reasons"][0].startswith("answers: no model to solve the problem again")
+    assert [grade["grader"] for grade in sourced["grades"]] == ["form", "consistency", "novelty"]
+    assert named.status_code == 503
+
+
+@pytest.mark.parametrize("field", ["text", "source", "question", "gold"])
+async def test_a_row_to_grade_is_held_to_the_size_of_a_source(
+    open_gateway: OpenGateway, field: str
+) -> None:
+    async with open_gateway(max_source_chars=50) as http:
+        rows = [{"id": 1, "text": "fine"}, {"id": 2, "text": "fine", field: "x" * 51}]
+        refused = await http.post("/v1/grade", json={"rows": rows})
+    assert refused.status_code == 422
+    assert f"rows[1].{field}: 51 characters" in refused.json()["detail"]
 
 
 async def test_what_there_is_can_be_asked_for(gateway: httpx.AsyncClient) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.errors import RequestError
-from service.schemas import BatchBody, to_spec
+from service.schemas import BatchBody, check_row_length, to_spec
 from service.settings import Settings, load_settings
 from workers.recipes import SHIPPED
 from workers.types import BatchSpec, Budget
@@ -65,3 +65,11 @@ def test_what_cannot_be_served_is_refused_by_name(
 ) -> None:
     with pytest.raises(RequestError, match=message):
         _spec(settings, **fields)
+
+
+@pytest.mark.parametrize("field", ["text", "source", "question", "gold"])
+def test_a_row_to_grade_may_be_no_longer_than_a_source(settings: Settings, field: str) -> None:
+    row = {"id": "x" * 9, "text": "a", field: "x" * 51}
+    with pytest.raises(RequestError, match=rf"rows\[3\]\.{field}: 51 characters.* up to 50"):
+        check_row_length(3, row, settings)
+    check_row_length(3, {**row, field: "x" * 50, "metadata": {"note": "x" * 99}}, settings)
