@@ -41,6 +41,10 @@ def test_the_settings_take_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"kind": "ray", "worker": 2}, "worker"),
         ({"kind": "ray", "workers": 0}, "greater than or equal to 1"),
         ({"kind": "ray", "graders_on": ["novelty"]}, "judged at admission"),
+        ({"kind": "ray", "resources": {"GPU": 1}}, "set num_gpus, beside resources"),
+        ({"kind": "ray", "resources": {"CPU": 1}}, "set num_cpus, beside resources"),
+        ({"kind": "ray", "resources": {"memory": 1}}, "num_cpus or num_gpus"),
+        ({"kind": "ray", "resources": {"x": -1}}, "x is -1: name an amount above 0"),
     ],
 )
 def test_a_mistake_is_named(given: dict[str, object], named: str) -> None:

@@ -1,13 +1,17 @@
 """What a backend's configuration may say: one model per kind, told apart by `kind`."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from graders.config import GradersConfig
 from graders.errors import GraderConfigError
 from graders.registry import NOVELTY, check_names
+
+_OPTION_OF = {"CPU": "num_cpus", "GPU": "num_gpus"}
+_NO_RESOURCE = {"memory", "object_store_memory"}
 
 
 class _Config(BaseModel):
@@ -44,6 +48,18 @@ class RayConfig(_Config):
     grader_gpus: float = Field(default=0.0, ge=0)
     unresponsive_seconds: float = Field(default=60.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
+
+    @field_validator("resources")
+    @classmethod
+    def _custom_resources(cls, resources: dict[str, float]) -> dict[str, float]:
+        for name, amount in resources.items():
+            if option := _OPTION_OF.get(name):
+                raise ValueError(f"{name} is no custom resource: set {option}, beside resources")
+            if name in _NO_RESOURCE:
+                raise ValueError(f"{name} is no custom resource: set num_cpus or num_gpus instead")
+            if not (amount > 0 and math.isfinite(amount)):
+                raise ValueError(f"{name} is {amount:g}: name an amount above 0")
+        return resources
 
     @model_validator(mode="after")
     def _novelty_stays(self) -> Self:

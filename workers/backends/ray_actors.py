@@ -14,6 +14,7 @@ import ray
 
 from graders.base import Grader
 from graders.config import GradersConfig
+from graders.errors import GraderError
 from graders.panel import timed
 from graders.registry import build_graders
 from graders.types import Candidate, Grade
@@ -21,6 +22,7 @@ from workers.backends.base import Job
 from workers.backends.local import LocalBackend
 from workers.engines.config import EngineConfig
 from workers.engines.pool import EnginePool
+from workers.errors import EngineDiedError
 from workers.producer import LocalProducer
 from workers.types import Draw, Produced
 
@@ -37,8 +39,16 @@ class Health:
     in_hand: int = 0
 
 
+class NotStartedError(GraderError):
+    """The actor was restarted: its graders are to be loaded first, by `versions`."""
+
+
 class ProducerActor:
-    """Hosts one model, and a LocalProducer for each job that is open. Results leave in batches."""
+    """Hosts one model, and a LocalProducer for each job that is open. Results leave in batches.
+
+    An engine that dies ends the actor's work: what it had in hand is dropped, and `collect`
+    raises EngineDiedError, so that the draws are made elsewhere and the actor is replaced.
+    """
 
     def __init__(
         self,
@@ -48,14 +58,13 @@ class ProducerActor:
         placed: Sequence[Grader],
     ) -> None:
         self._model = model
-        self._engines = EnginePool(models)
+        self._engines = EnginePool(models, self._die)
         self._backend = LocalBackend(self._engines, graders, {g.name: g for g in placed})
-        self._producers: dict[str, LocalProducer] = {}
-        self._open: dict[str, AsyncExitStack] = {}
-        self._opening = asyncio.Lock()
+        self._jobs: dict[str, asyncio.Task[_OpenJob]] = {}
         self._tasks: dict[int, asyncio.Task[Produced]] = {}
         self._done: list[tuple[int, Produced]] = []
         self._finished = asyncio.Event()
+        self._death: EngineDiedError | None = None
 
     async def health(self) -> Health:
         return _health(len(self._tasks))
@@ -66,22 +75,25 @@ class ProducerActor:
 
     async def open(self, key: str, job: Job) -> None:
         """Make ready for the draws of a job; does nothing the second time. Raises GraderError."""
-        async with self._opening:
-            if key not in self._producers:
-                stack = AsyncExitStack()
-                self._producers[key] = await stack.enter_async_context(self._backend.producer(job))
-                self._open[key] = stack
+        if key not in self._jobs:
+            self._jobs[key] = asyncio.create_task(self._make_ready(job))
+        await asyncio.shield(self._jobs[key])
 
     async def close(self, key: str) -> None:
-        """Forget a job that has ended."""
-        self._producers.pop(key, None)
-        if stack := self._open.pop(key, None):
-            await stack.aclose()
+        """Forget a job that has ended, also one that is still being opened."""
+        if (opening := self._jobs.pop(key, None)) is None:
+            return
+        opening.cancel()
+        await asyncio.wait([opening])
+        if not opening.cancelled() and not opening.exception():
+            await opening.result().stack.aclose()
 
     async def submit(self, parcels: Sequence[Parcel]) -> None:
         """Begin with these draws; returns at once. Their jobs must be open."""
+        if self._death:
+            raise self._death
         for ticket, key, draw in parcels:
-            task = asyncio.create_task(self._producers[key].produce(draw))
+            task = asyncio.create_task(self._jobs[key].result().producer.produce(draw))
             self._tasks[ticket] = task
             task.add_done_callback(partial(self._finish, ticket, draw))
 
@@ -92,13 +104,29 @@ class ProducerActor:
                 task.cancel()
 
     async def collect(self, wait_s: float) -> list[tuple[int, Produced]]:
-        """All that finished since the last call, waiting for the first up to `wait_s` seconds."""
+        """All that finished since the last call, waiting for the first up to `wait_s` seconds.
+
+        Raises EngineDiedError, when what was finished before that has been collected.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._finished.wait()
-        self._finished.clear()
         done, self._done = self._done, []
+        if self._death is None:
+            self._finished.clear()
+        elif not done:
+            raise self._death
         return done
+
+    async def _make_ready(self, job: Job) -> "_OpenJob":
+        stack = AsyncExitStack()
+        return _OpenJob(await stack.enter_async_context(self._backend.producer(job)), stack)
+
+    def _die(self, death: EngineDiedError) -> None:
+        self._death = EngineDiedError(str(death))
+        for task in self._tasks.values():
+            task.cancel()
+        self._finished.set()
 
     def _finish(self, ticket: int, draw: Draw, task: asyncio.Task[Produced]) -> None:
         del self._tasks[ticket]
@@ -112,8 +140,16 @@ class ProducerActor:
         self._finished.set()
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenJob:
+    """A job's producer, and what closes it."""
+
+    producer: LocalProducer
+    stack: AsyncExitStack
+
+
 class GraderActor:
-    """Hosts graders that ask no model. It may be restarted by Ray: `start` comes by itself."""
+    """Hosts graders that ask no model. When Ray has restarted it, `versions` loads them again."""
 
     def __init__(self, config: GradersConfig, names: Sequence[str]) -> None:
         self._graders = {grader.name: grader for grader in build_graders(config, names)}
@@ -124,13 +160,14 @@ class GraderActor:
         return _health()
 
     async def versions(self) -> dict[str, str]:
-        """Each grader's version, once all have started. Raises GraderError."""
+        """Load the graders, once; each one's version. Raises GraderError."""
         await self._start()
         return {name: grader.version for name, grader in self._graders.items()}
 
     async def grade(self, name: str, candidates: Sequence[Candidate]) -> list[Grade]:
-        """As the grader of this name."""
-        await self._start()
+        """As the grader of this name. Raises NotStartedError before `versions` was called."""
+        if not self._started:
+            raise NotStartedError("the graders are not loaded")
         return await timed(self._graders[name], candidates)
 
     async def _start(self) -> None:

@@ -39,8 +39,8 @@ class RayBackend:
     @asynccontextmanager
     async def producer(self, job: Job) -> AsyncIterator[RayProducer]:
         producer = RayProducer(await self.pool(job.model), job)
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
             await producer.aclose()

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -24,13 +24,14 @@ from workers.types import Draw, Produced
 logger = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 CLOSED = "the workers were shut down"
-LOSSES = (RayError, WorkerError, GraderError, TimeoutError)
-"""What an actor can be lost to; anything else is an error of this code."""
+LOSSES = (RayError, WorkerError, TimeoutError)
+"""What an actor can be lost to; anything else is an error of this code, or of the configuration."""
 
 
 class RayPool:
     """Keeps `config.workers` actors of one model running, each replaced when it is lost.
 
+    An actor whose engine dies is lost. One that a job can't be opened on works on for the others.
     An actor for which the cluster has no room stays pending, which is what Ray's autoscaler goes
     by; it joins when there is room. `create` makes a new actor.
     """
@@ -41,7 +42,8 @@ class RayPool:
         self._live: list[RayWorker] = []
         self._homeless: deque[Order] = deque()
         self._keepers: list[asyncio.Task[None]] = []
-        self._first: asyncio.Future[None] | None = None
+        self._up: asyncio.Future[None] | None = None
+        self._was_up = False
         self._failed_starts = 0
         self.replaced = 0
         self.closed = False
@@ -57,39 +59,55 @@ class RayPool:
         return tuple(self._live)
 
     async def start(self) -> None:
-        """Wait until one actor is up. Raises EngineUnavailableError, and the pool is closed."""
-        if self._first is None:
-            self._first = asyncio.get_running_loop().create_future()
+        """Wait until an actor is up.
+
+        Raises EngineUnavailableError; then a pool of which no actor ever was up is closed.
+        """
+        if self.closed:
+            raise EngineUnavailableError(CLOSED)
+        if not self._keepers:
             self._keepers = [
                 asyncio.create_task(self._keep(), name=f"ray worker {number}")
                 for number in range(self._config.workers)
             ]
+        if self._live:
+            return
+        if self._up is None or self._up.done():
+            self._up = asyncio.get_running_loop().create_future()
+            self._up.add_done_callback(asyncio.Future.exception)  # whoever waited may be gone
         try:
-            await asyncio.shield(self._first)
+            await asyncio.shield(self._up)
         except EngineUnavailableError:
-            await self.aclose()
+            if not self._was_up:
+                await self.aclose()
             raise
 
     async def open(self, key: str, job: Job) -> None:
         """Make one actor ready for a job, so that what stands in its way is known at once.
 
-        Raises WorkerError and GraderError, as they were raised there.
+        Raises WorkerError and GraderError, as they were raised there; EngineUnavailableError
+        when no actor could be asked.
         """
+        error: BaseException = IndexError("no worker is up")
         for _ in range(self._config.max_attempts):
             try:
-                await self._least_loaded().open(key, job)
+                await self._least_loaded(self._live).open(key, job)
+                return
             except (WorkerError, GraderError) as exc:
                 raise cause(exc) from exc
             except (RayError, TimeoutError, IndexError) as exc:
-                logger.warning("no worker could open %s: %s", job.batch_id, exc)
+                error = cause(exc)
+                logger.warning("no worker could open %s: %s", job.batch_id, _said(error))
                 await asyncio.sleep(FIRST_PAUSE)
-            else:
-                return
+        raise EngineUnavailableError(
+            f"no worker could open {job.batch_id}: {_said(error)}"
+        ) from error
 
     def close(self, key: str) -> None:
         """Have every actor forget a job."""
         for worker in self._live:
-            worker.close(key)
+            for order in worker.close(key):
+                _fail(order, "the job was closed")
 
     async def run(self, key: str, job: Job, draw: Draw) -> Produced:
         """Produce one draw on the actor with the least to do; cancelling cancels it there."""
@@ -112,6 +130,8 @@ class RayPool:
             keeper.cancel()
         if keepers:
             await asyncio.wait(keepers)
+        if self._up and not self._up.done():
+            self._up.set_exception(EngineUnavailableError(CLOSED))
         while self._homeless:
             _fail(self._homeless.popleft(), CLOSED)
 
@@ -119,87 +139,100 @@ class RayPool:
         """Have one actor at all times: when it is lost, its draws go on and another is made."""
         pause = FIRST_PAUSE
         while True:
-            worker = RayWorker(self._create(), self._config.unresponsive_seconds)
+            worker = None
             try:
+                worker = RayWorker(
+                    self._create(), self._config.unresponsive_seconds, self._place_all
+                )
                 await worker.bring_up()
-                pause = FIRST_PAUSE
                 self._join(worker)
                 await worker.serve()
-            except LOSSES as exc:
-                self._leave(worker, exc)
             except asyncio.CancelledError:
                 self._shut(worker)
                 raise
+            except Exception as exc:
+                if not isinstance(exc, LOSSES):
+                    logger.exception("a worker is lost to an unexpected error")
+                self._leave(worker, exc)
             finally:
-                worker.kill()
+                if worker is not None:
+                    worker.kill()
+            pause = FIRST_PAUSE if worker and worker.delivered else pause
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _join(self, worker: RayWorker) -> None:
         logger.info("a worker is up: %s", worker.health)
         self._failed_starts = 0
+        self._was_up = True
         self._live.append(worker)
-        if self._first and not self._first.done():
-            self._first.set_result(None)
+        if self._up and not self._up.done():
+            self._up.set_result(None)
         while self._homeless:
             worker.give(self._homeless.popleft())
 
-    def _leave(self, worker: RayWorker, exc: BaseException) -> None:
-        reason = f"{type(cause(exc)).__name__}: {cause(exc)}".strip().partition("\n")[0]
-        if worker not in self._live:
-            self._failed_start(cause(exc), reason)
+    def _leave(self, worker: RayWorker | None, exc: Exception) -> None:
+        reason = _said(cause(exc))
+        if worker is None or worker not in self._live:
+            self._failed_start(exc, reason)
             return
         logger.warning("a worker is lost and replaced: %s: %s", worker.health, reason)
         self.replaced += 1
         self._live.remove(worker)
         reached, waiting = worker.lost()
-        if isinstance(exc, WorkerError | GraderError):
-            reached, waiting = reached + waiting, []
         for order in reached:
             order.losses += 1
             if order.losses >= self._config.max_attempts:
                 _fail(order, f"lost with {order.losses} workers, the last by {reason}")
             else:
                 waiting.append(order)
-        for order in waiting:
-            self._place(order)
+        self._place_all(waiting)
 
-    def _shut(self, worker: RayWorker) -> None:
+    def _shut(self, worker: RayWorker | None) -> None:
         """The pool is closed, so nobody takes its draws over."""
+        if worker is None:
+            return
         if worker in self._live:
             self._live.remove(worker)
         for order in itertools.chain(*worker.lost()):
             _fail(order, CLOSED)
 
-    def _failed_start(self, exc: BaseException, reason: str) -> None:
+    def _failed_start(self, exc: Exception, reason: str) -> None:
         """A model that can't be loaded is told at once; an actor that died loading is not."""
         logger.warning("a worker did not come up: %s", reason)
         self._failed_starts += 1
-        hopeless = isinstance(exc, WorkerError) or (
-            self._failed_starts >= self._config.max_attempts * self._config.workers
-        )
-        if not hopeless or self._live:
+        mortal = isinstance(exc, RayError | TimeoutError) and not isinstance(exc, WorkerError)
+        tries = self._config.max_attempts * self._config.workers
+        if self._live or (mortal and self._failed_starts < tries):
             return
-        if self._first and not self._first.done():
-            said = str(exc) if isinstance(exc, WorkerError) else f"no worker came up: {reason}"
-            self._first.set_exception(EngineUnavailableError(said))
+        if self._up and not self._up.done():
+            said = str(cause(exc)) if isinstance(exc, WorkerError) else reason
+            prefix = "" if isinstance(exc, WorkerError) else "no worker came up: "
+            self._up.set_exception(EngineUnavailableError(prefix + said))
         while self._homeless:
             _fail(self._homeless.popleft(), f"no worker came up: {reason}")
 
     def _place(self, order: Order) -> None:
         if order.result.done():
             return
+        willing = [worker for worker in self._live if order.key not in worker.refused]
         if self.closed:
             _fail(order, CLOSED)
+        elif willing:
+            self._least_loaded(willing).give(order)
         elif self._live:
-            self._least_loaded().give(order)
+            _refuse(order, self._live[0].refused[order.key])
         else:
             self._homeless.append(order)
 
-    def _least_loaded(self) -> RayWorker:
-        if not self._live:
+    def _place_all(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            self._place(order)
+
+    def _least_loaded(self, workers: Sequence[RayWorker]) -> RayWorker:
+        if not workers:
             raise IndexError("no worker is up")
-        return min(self._live, key=lambda worker: worker.load / max(1, worker.concurrency))
+        return min(workers, key=lambda worker: worker.load / max(1, worker.concurrency))
 
 
 class RayProducer:
@@ -226,6 +259,16 @@ class RayProducer:
         self._pool.close(self._key)
 
 
-def _fail(order: Order, reason: str) -> None:
+def _said(exc: BaseException) -> str:
+    """The error in one line."""
+    return f"{type(exc).__name__}: {exc}".strip().partition("\n")[0]
+
+
+def _refuse(order: Order, exc: BaseException) -> None:
+    code = "grader_error" if isinstance(exc, GraderError) else "engine_error"
+    _fail(order, f"no worker could open the job: {_said(exc)}", code)
+
+
+def _fail(order: Order, reason: str, code: str = "engine_error") -> None:
     if not order.result.done():
-        order.result.set_result(Produced(order.draw, error=f"engine_error: {reason}"))
+        order.result.set_result(Produced(order.draw, error=f"{code}: {reason}"))

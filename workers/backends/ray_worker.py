@@ -2,11 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from workers.backends.base import Job
@@ -42,23 +43,37 @@ class Outbox:
     closed: list[str] = field(default_factory=list)
 
 
-class RayWorker:
-    """One actor, from its start to its death; it is not restarted but replaced."""
+HandBack = Callable[[Sequence[Order]], None]
 
-    def __init__(self, actor: Any, unresponsive_seconds: float) -> None:
+
+class RayWorker:
+    """One actor, from its start to its death; it is not restarted but replaced.
+
+    `refused` holds the jobs that can't be opened there, and why; the draws of such a job are
+    given back through `hand_back`, and the actor works on for the others. `delivered` says
+    whether any result ever came from it.
+    """
+
+    def __init__(self, actor: Any, unresponsive_seconds: float, hand_back: HandBack) -> None:
         self.actor = actor
         self.concurrency = 0
         self.health: Health | None = None
+        self.refused: dict[str, BaseException] = {}
+        self.delivered = False
         self._patience = unresponsive_seconds
+        self._hand_back = hand_back
         self._in_hand: dict[int, Order] = {}
         self._outbox = Outbox()
-        self._open: dict[str, asyncio.Future[None]] = {}
+        self._unopened: dict[str, list[Order]] = {}
+        self._open: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
+        self._broken: BaseException | None = None
 
     @property
     def load(self) -> int:
         """Draws that it has been given and that have not come back."""
-        return len(self._in_hand) + len(self._outbox.orders)
+        unopened = sum(map(len, self._unopened.values()))
+        return len(self._in_hand) + len(self._outbox.orders) + unopened
 
     async def bring_up(self) -> None:
         """Wait until the cluster has room for the actor, then until it has loaded its model.
@@ -82,16 +97,19 @@ class RayWorker:
             raise errors.exceptions[0] from errors
 
     def give(self, order: Order) -> None:
-        """Have this draw produced there."""
+        """Have this draw produced there, when its job is open."""
         order.ticket = next(_tickets)
-        self._outbox.orders.append(order)
-        self._news.set()
+        self._unopened.setdefault(order.key, []).append(order)
+        opening = self._opening(order.key, order.job)
+        if opening.done():
+            self._opened(order.key, opening)
 
     def drop(self, order: Order) -> bool:
         """Take a draw back, whose result nobody wants any more; whether it was here."""
-        if order in self._outbox.orders:
-            self._outbox.orders.remove(order)
-            return True
+        for unsent in (self._outbox.orders, self._unopened.get(order.key, [])):
+            if order in unsent:
+                unsent.remove(order)
+                return True
         if self._in_hand.pop(order.ticket, None) is None:
             return False
         self._outbox.cancelled.append(order.ticket)
@@ -100,15 +118,19 @@ class RayWorker:
 
     async def open(self, key: str, job: Job) -> None:
         """Make the actor ready for a job, once. Raises WorkerError and GraderError, RayError."""
-        if key not in self._open:
-            self._open[key] = asyncio.ensure_future(self._open_there(key, job))
-        await asyncio.shield(self._open[key])
+        await asyncio.shield(self._opening(key, job))
 
-    def close(self, key: str) -> None:
-        """Have the actor forget a job."""
-        if self._open.pop(key, None):
+    def close(self, key: str) -> list[Order]:
+        """Have the actor forget a job; what had not been sent yet of it."""
+        self.refused.pop(key, None)
+        unsent = self._unopened.pop(key, [])
+        unsent += [order for order in self._outbox.orders if order.key == key]
+        self._outbox.orders = [order for order in self._outbox.orders if order.key != key]
+        if opening := self._open.pop(key, None):
+            opening.cancel()
             self._outbox.closed.append(key)
             self._news.set()
+        return unsent
 
     def kill(self) -> None:
         """End the actor, and its process even if that is stopped: it would keep its GPU."""
@@ -122,25 +144,53 @@ class RayWorker:
         """The draws that were in the actor's hands, and those that never reached it."""
         for opening in self._open.values():
             opening.cancel()
-        reached, waiting = list(self._in_hand.values()), self._outbox.orders
-        self._in_hand, self._outbox = {}, Outbox()
+        reached = list(self._in_hand.values())
+        waiting = [*self._outbox.orders, *itertools.chain(*self._unopened.values())]
+        self._in_hand, self._outbox, self._unopened = {}, Outbox(), {}
         return reached, waiting
+
+    def _opening(self, key: str, job: Job) -> "asyncio.Task[None]":
+        if key not in self._open:
+            self._open[key] = asyncio.create_task(self._open_there(key, job))
+            self._open[key].add_done_callback(lambda opening: self._opened(key, opening))
+        return self._open[key]
 
     async def _open_there(self, key: str, job: Job) -> None:
         async with asyncio.timeout(LOAD_SECONDS):
             await self.actor.open.remote(key, job)
+
+    def _opened(self, key: str, opening: "asyncio.Task[None]") -> None:
+        """An actor that is gone breaks the worker; any other failure concerns this job only."""
+        if opening.cancelled() or self._open.get(key) is not opening:
+            return
+        exc = opening.exception()
+        if isinstance(exc, RayError) and not isinstance(exc, RayTaskError):
+            self._broken = exc
+            self._news.set()
+            return
+        if exc is not None:
+            self.refused[key] = cause(exc)
+        self._send_opened(key)
+
+    def _send_opened(self, key: str) -> None:
+        orders = self._unopened.pop(key, [])
+        if key in self.refused:
+            self._hand_back(orders)
+        elif not self._broken:
+            self._outbox.orders += orders
+            self._news.set()
+        else:
+            self._unopened[key] = orders
 
     async def _tell(self) -> None:
         """Tell the actor in batches; while one call is out, the next batch gathers."""
         while True:
             await self._news.wait()
             self._news.clear()
-            for key, job in {order.key: order.job for order in self._outbox.orders}.items():
-                await self.open(key, job)
+            if self._broken:
+                raise self._broken
             news, self._outbox = self._outbox, Outbox()
-            late = [order for order in news.orders if order.key not in self._open]
-            self._outbox.orders += late
-            orders = [order for order in news.orders if order.key in self._open]
+            orders = news.orders
             self._in_hand |= {order.ticket: order for order in orders}
             async with asyncio.timeout(self._patience):
                 if orders:
@@ -159,6 +209,7 @@ class RayWorker:
 
     def _settle(self, done: Iterable[tuple[int, Produced]]) -> None:
         for ticket, produced in done:
+            self.delivered = True
             order = self._in_hand.pop(ticket, None)
             if order is not None and not order.result.done():
                 order.result.set_result(produced)
