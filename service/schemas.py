@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from graders.calibration.certificate import Certificate
 from graders.config import Score
@@ -28,10 +28,22 @@ MAX_GRADE_ROWS = 10_000
 WITHOUT_MODEL = frozenset({"form", "novelty"})
 CANDIDATES_PER_SAMPLE, SPARE_CANDIDATES = 50, 200
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 Value = TypeVar("Value")
-Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Label = Annotated[str, StringConstraints(max_length=512)]
+
+
+def _storable(text: str) -> str:
+    alien = _UNSTORABLE.search(text)
+    if alien is not None:
+        raise ValueError(f"U+{ord(alien[0]):04X} at character {alien.start()} is no text")
+    return text
+
+
+Storable = Annotated[str, AfterValidator(_storable)]
+Name = Annotated[Storable, StringConstraints(min_length=1, max_length=256)]
+Key = Annotated[Storable, StringConstraints(min_length=1, max_length=64)]
+Label = Annotated[Storable, StringConstraints(max_length=512)]
 
 
 class _Body(BaseModel):
@@ -41,7 +53,7 @@ class _Body(BaseModel):
 class SourceBody(_Body):
     """A text that grounds generation. Without an `id` its index serves."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    id: Name | None = None
     text: str
 
 

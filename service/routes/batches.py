@@ -29,7 +29,9 @@ PARQUET = "application/vnd.apache.parquet"
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
-After = Annotated[int, Query(description="only rows with a greater `seq`: resume here", ge=-1)]
+After = Annotated[
+    int, Query(description="only rows with a greater `seq`: resume here", ge=-1, lt=2**31)
+]
 
 
 @router.post("", status_code=201, responses={200: {"description": "the key's own batch"}})

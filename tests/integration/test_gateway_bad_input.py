@@ -30,6 +30,9 @@ JSON = {"content-type": "application/json"}
         ({"sources": ["fine", "a\x00b"]}, 422, "sources[1]: is binary"),
         ({"sources": ["fine", "x" * 200_001]}, 422, "sources[1]: 200001 characters"),
         ({"sources": [7]}, 422, "sources[0]"),
+        ({"sources": [{"id": "a\0b", "text": "x"}]}, 422, "U+0000 at character 1"),
+        ({"metadata": {"k": "a\0b"}}, 422, "U+0000 at character 1"),
+        ({"metadata": {"a\0b": "v"}}, 422, "U+0000 at character 1"),
         ({"gate": {"thresholds": {"form": 2}}}, 422, "gate.thresholds.form"),
         ({"gate": {"thresholds": {"beauty": 0.5}}}, 422, "form, consistency, novelty"),
         ({"seed": 2**70}, 422, "seed: "),
@@ -56,6 +59,11 @@ async def test_a_bad_request_is_refused_by_name_and_nothing_is_stored(
         (b"", 422, "required"),
         (b"[1, 2]", 422, "dictionary"),
         (b'{"recipe": "essay", "count": 1, "sources": ["\\ud800"]}', 422, "sources[0]"),
+        (
+            b'{"recipe": "essay", "count": 1, "sources": [{"id": "\\udfff", "text": "x"}]}',
+            422,
+            "U+DFFF",
+        ),
         (b'{"recipe": "essay", "count": NaN, "sources": ["a"]}', 422, "count"),
     ],
 )
@@ -175,3 +183,12 @@ async def test_a_file_that_is_no_database_stops_the_start(
     with pytest.raises(Exception, match="not a database"):
         async with open_gateway():
             pass
+
+
+async def test_an_id_that_no_database_takes_is_the_id_of_no_batch(
+    gateway: httpx.AsyncClient,
+) -> None:
+    for path in ("a%00", "a%00/samples", "a%00/audit", "a%00/events"):
+        assert (await gateway.get(f"/v1/batches/{path}")).status_code == 404
+    assert (await gateway.post("/v1/batches/a%00/cancel")).status_code == 404
+    assert (await gateway.get("/v1/batches?after=a%00")).status_code == 404

@@ -132,6 +132,22 @@ def test_a_request_that_json_cannot_hold_is_refused(store: SqlStore) -> None:
         store.create_batch(replace(SPEC, model="\ud800"))
 
 
+@pytest.mark.parametrize("unwritable", ["a\0b", "a\ud800"])
+def test_what_no_database_holds_is_refused_or_replaced(store: SqlStore, unwritable: str) -> None:
+    with pytest.raises(SpecError, match="can't be stored"):
+        store.create_batch(replace(SPEC, sources=(Source(unwritable, "x"),)))
+    batch_id = store.create_batch(SPEC)[0].id
+    admit(store, batch_id, failed(0, f"engine_error: {unwritable}"))
+    assert store.outcomes(batch_id)[0][2] in ("engine_error: a\ufffdb", "engine_error: a?")
+    store.set_status(batch_id, Status.FAILED, message=unwritable)
+    assert store.get_batch(batch_id).message in ("a\ufffdb", "a?")
+    for ask in (store.get_batch, store.progress, store.request_cancel, store.audits.get):
+        with pytest.raises(BatchNotFoundError):
+            ask(unwritable)
+    with pytest.raises(BatchNotFoundError):
+        store.list_batches(after=unwritable)
+
+
 def test_batches_are_listed_newest_first_in_pages(store: SqlStore) -> None:
     ids = [store.create_batch(SPEC)[0].id for _ in range(5)]
     page = store.list_batches(limit=2)

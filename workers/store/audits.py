@@ -31,7 +31,12 @@ class Audits:
 
     def get(self, batch_id: str) -> AuditRecord:
         """The batch's audit as it stands. Raises AuditError when none was drawn."""
-        return self._database.read(lambda connection: _require(connection, batch_id))
+
+        def work(connection: Connection) -> AuditRecord:
+            leases.read_batch(connection, batch_id)
+            return _require(connection, batch_id)
+
+        return self._database.read(work)
 
     def draw(self, batch_id: str, count: int | None = None, seed: int | None = None) -> AuditRecord:
         """Have `count` accepted samples drawn, uniformly at random and without replacement.
@@ -160,7 +165,6 @@ def _label(
 def _require(connection: Connection, batch_id: str) -> AuditRecord:
     found = _find(connection, batch_id)
     if found is None:
-        leases.read_batch(connection, batch_id)
         raise AuditError(f"{batch_id} has no audit yet; draw one first")
     return found
 

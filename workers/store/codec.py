@@ -21,7 +21,13 @@ _STORED = tuple(item.name for item in fields(Candidate) if item.name not in _NOT
 
 
 def encode_spec(spec: BatchSpec) -> str:
-    """Canonical JSON. Raises SpecError for what JSON can't hold (lone surrogates, huge numbers)."""
+    """Canonical JSON. Raises SpecError for what can't be stored.
+
+    JSON holds no lone surrogates and no huge numbers; an id with a NUL fits no column.
+    """
+    for source in spec.sources:
+        if "\0" in source.id:
+            raise SpecError(f"the request can't be stored: a NUL in the source id {source.id!r}")
     try:
         return _dump(spec)
     except TypeError as exc:
@@ -36,6 +42,11 @@ def decode_spec(stored: str) -> BatchSpec:
 def request_hash(encoded_spec: str) -> str:
     """What tells two requests apart; equal requests have equal hashes."""
     return hashlib.sha256(encoded_spec.encode()).hexdigest()
+
+
+def storable(text: str) -> str:
+    """Replace, one for one, what no database text holds: NUL and lone surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def encode_candidate(candidate: Candidate) -> str:

@@ -76,11 +76,18 @@ def require_owner(connection: Connection, batch_id: str, owner: str | None) -> R
 
 def read_batch(connection: Connection, batch_id: str, *, lock: bool = False) -> RowMapping:
     """The batch's row. Raises BatchNotFoundError."""
+    require_possible(batch_id)
     query = select(batches).where(batches.c.id == batch_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
         raise BatchNotFoundError(f"no batch {batch_id!r}")
     return row
+
+
+def require_possible(batch_id: str) -> None:
+    """Raise BatchNotFoundError for what no database takes for an id: NUL, lone surrogates."""
+    if not batch_id.isprintable():
+        raise BatchNotFoundError(f"no batch {batch_id!r}")
 
 
 def elapsed_until_now() -> dict[str, Any]:

@@ -82,7 +82,7 @@ def candidate_values(batch_id: str, row: LedgerRow) -> dict[str, Any]:
         "candidate": codec.encode_candidate(candidate) if candidate else None,
         "grades": codec.encode_grades(row.grades),
         "verdict": codec.encode_verdict(row.verdict) if row.verdict else None,
-        "error": row.error,
+        "error": codec.storable(row.error) if row.error else row.error,
         "created_at": time.time(),
         "prompt_tokens": candidate.prompt_tokens if candidate else 0,
         "completion_tokens": candidate.completion_tokens if candidate else 0,

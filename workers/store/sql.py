@@ -120,6 +120,8 @@ class SqlStore:
 
     def list_batches(self, limit: int = 20, after: str | None = None) -> list[BatchRecord]:
         """The newest batches first; `after` is the id of the last one of the page before."""
+        if after is not None:
+            leases.require_possible(after)
         query = select(batches).order_by(batches.c.id.desc()).limit(limit)
         if after is not None:
             query = query.where(batches.c.id < after)
@@ -247,7 +249,7 @@ class SqlStore:
             **leases.elapsed_until_now(),
             "status": status.value,
             "stop_reason": stop_reason,
-            "message": message,
+            "message": codec.storable(message),
             "ended_at": ended,
         }
         if ended is not None:
