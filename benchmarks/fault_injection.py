@@ -26,9 +26,11 @@ from graders.config import ConsistencyConfig, GradersConfig
 from graders.types import Source
 from workers.backends.config import RayConfig
 from workers.backends.ray_backend import RayBackend
+from workers.backends.ray_pool import RayPool
+from workers.backends.ray_worker import RayWorker
 from workers.compose import run_stored
 from workers.engines.config import EngineConfig, ScriptedConfig
-from workers.errors import StoreError
+from workers.errors import EngineDiedError, StoreError
 from workers.pipeline import seed_of
 from workers.recipes import SHIPPED
 from workers.store import SqlStore
@@ -174,12 +176,35 @@ async def _hang_engine(scene: Scene) -> float:
     return await _signal_engine(scene, signal.SIGSTOP)
 
 
+async def _end_engine(scene: Scene) -> float:
+    """The model's process dies and the actor's lives on, as with vLLM: every request fails."""
+    pool = await scene.backend.pool(MODEL)
+    await _until(lambda: len(pool.workers) == WORKERS, "all engines are up")
+    victim = scene.rng.choice(pool.workers)
+    await victim.actor.__ray_call__.remote(_let_engine_die)
+    return await _replacement(pool, victim)
+
+
+def _let_engine_die(actor: Any) -> None:
+    """Runs in the actor."""
+
+    async def generate(*_: object) -> None:
+        raise EngineDiedError("the benchmark ended this engine")
+
+    actor._engines._engines[MODEL]._engine.generate = generate
+
+
 async def _signal_engine(scene: Scene, how: signal.Signals) -> float:
     pool = await scene.backend.pool(MODEL)
     await _until(lambda: len(pool.workers) == WORKERS, "all engines are up")
     victim = scene.rng.choice(pool.workers)
     assert victim.health is not None
     os.kill(victim.health.pid, how)
+    return await _replacement(pool, victim)
+
+
+async def _replacement(pool: RayPool, victim: RayWorker) -> float:
+    """Seconds until another is up in its place; its process must be gone then."""
     began = time.monotonic()
     await _until(
         lambda: victim not in pool.workers and len(pool.workers) == WORKERS, "it is replaced"
@@ -294,6 +319,7 @@ def _alive(pid: int) -> bool:
 FAULTS: Final[Mapping[str, Callable[[Scene], Awaitable[float]]]] = {
     "engine killed": _kill_engine,
     "engine hung": _hang_engine,
+    "engine died, its actor lives": _end_engine,
     "grader killed": _kill_grader,
     "node killed": _kill_node,
     "disk full": _fill_disk,

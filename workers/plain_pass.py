@@ -29,13 +29,13 @@ from workers.errors import EngineUnavailableError
 from workers.inputs import BadRowError, Piece, Placed, chunks, id_of, read_piece, source_of, text_of
 from workers.output_folder import Counts, OutputFolder
 from workers.producer import LocalProducer, engine_complete
-from workers.recipes import known_recipes, load_recipe
+from workers.recipes import Recipe, known_recipes, load_recipe
 from workers.types import Draw, Outcome, Produced, StopReason
 
 CHUNKS_AT_ONCE = 2
 """While the last rows of one chunk are waited for, the next keeps the model busy."""
 FAILING_ROWS = 5
-"""A chunk of at least so many rows that the engine failed on, all of them, ends the pass."""
+"""A chunk of so many rows that the engine, or a grader, failed on, all of them, ends the pass."""
 
 PassConfig = GenerateConfig | GradeConfig
 RunPass = Callable[
@@ -69,13 +69,17 @@ def input_of(config: PassConfig) -> InputConfig:
     return config.sources if isinstance(config, GenerateConfig) else config.rows
 
 
+def recipes_of(config: PassConfig) -> dict[str, Recipe]:
+    """The recipes that this job may name; its files are read here. Raises RecipeError."""
+    return known_recipes(map(Path, config.recipe_files))
+
+
 def check_pass(config: PassConfig) -> None:
     """Refuse names that nothing has before anything is loaded or written.
 
     Raises RecipeError and GraderConfigError.
     """
-    recipes = known_recipes(map(Path, config.recipe_files))
-    recipe = load_recipe(config.recipe, recipes) if config.recipe else None
+    recipe = load_recipe(config.recipe, recipes_of(config)) if config.recipe else None
     named = config.use if isinstance(config, GradeConfig) else None
     names = named or (recipe.graders if recipe else ())
     build_gate(config.graders, names, config.thresholds)
@@ -93,8 +97,8 @@ def read_chunks(piece: Piece, size: int, finished: AbstractSet[str]) -> Iterator
 class PassWorker:
     """Judges chunks and writes their parts; several at once on one event loop."""
 
-    def __init__(self, config: PassConfig) -> None:
-        self._judge = _judge_for(config)
+    def __init__(self, config: PassConfig, recipes: Mapping[str, Recipe]) -> None:
+        self._judge = _judge_for(config, recipes)
         self._folder = OutputFolder(config.out)
 
     async def start(self) -> None:
@@ -123,7 +127,7 @@ async def run_pass(
     on_counts: Callable[[Counts], None],
 ) -> None:
     """Judge everything that is not finished, in this process. Raises as `PassWorker` does."""
-    worker = PassWorker(config)
+    worker = PassWorker(config, recipes_of(config))
     turns = asyncio.Semaphore(CHUNKS_AT_ONCE)
 
     async def process(chunk: Chunk) -> None:
@@ -149,8 +153,9 @@ async def run_pass(
 class _GradeJudge:
     """Judges texts that are there already, as `winnow grade` does."""
 
-    def __init__(self, config: GradeConfig) -> None:
+    def __init__(self, config: GradeConfig, recipes: Mapping[str, Recipe]) -> None:
         self._config = config
+        self._recipes = recipes
         self._engines = EnginePool(config.models)
         self._grader: RowGrader | None = None
 
@@ -166,7 +171,7 @@ class _GradeJudge:
             models=self._engines.model,
             graders=config.use,
             thresholds=config.thresholds,
-            recipes=known_recipes(map(Path, config.recipe_files)),
+            recipes=self._recipes,
             novelty=False,
         )
 
@@ -212,16 +217,16 @@ class _GradeJudge:
 class _GenerateJudge:
     """Makes one candidate of each source and gates it."""
 
-    def __init__(self, config: GenerateConfig) -> None:
+    def __init__(self, config: GenerateConfig, recipes: Mapping[str, Recipe]) -> None:
         self._config = config
+        self._recipe = load_recipe(config.recipe, dict(recipes))
         self._backend = LocalBackend(EnginePool(config.models), config.graders)
         self._opened = AsyncExitStack()
         self._gate: Gate
         self._producer: LocalProducer
 
     async def start(self) -> None:
-        config = self._config
-        recipe = load_recipe(config.recipe, known_recipes(map(Path, config.recipe_files)))
+        config, recipe = self._config, self._recipe
         names = [name for name in recipe.graders if name != NOVELTY]
         self._gate = build_gate(config.graders, names, config.thresholds)
         job = Job(
@@ -270,8 +275,10 @@ def seed_for(seed: int, source_id: str) -> int:
     return int.from_bytes(digest)
 
 
-def _judge_for(config: PassConfig) -> Judge:
-    return _GradeJudge(config) if isinstance(config, GradeConfig) else _GenerateJudge(config)
+def _judge_for(config: PassConfig, recipes: Mapping[str, Recipe]) -> Judge:
+    if isinstance(config, GradeConfig):
+        return _GradeJudge(config, recipes)
+    return _GenerateJudge(config, recipes)
 
 
 def _judged_row(result: Mapping[str, Any]) -> Row:
@@ -291,5 +298,8 @@ def _refuse_failing(rows: Sequence[Row]) -> None:
     if unhealthy:
         raise JudgeUnhealthyError(unhealthy)
     tried = [error for error in errors if not error.startswith("bad_row")]
-    if len(tried) >= FAILING_ROWS and all(error.startswith("engine_") for error in tried):
-        raise EngineUnavailableError(f"the engine failed on every row of a part: {tried[0]}")
+    if len(tried) < FAILING_ROWS:
+        return
+    for code, who in (("engine_", "the engine"), ("grader_error", "a grader")):
+        if all(error.startswith(code) for error in tried):
+            raise EngineUnavailableError(f"{who} failed on every row of a part: {tried[0]}")

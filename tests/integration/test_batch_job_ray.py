@@ -17,6 +17,12 @@ from tests.integration.batch_jobs import ROOT, JobFolder, wait_until
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 COUNT = 60
 ENGINE = {"latency_s": 0.5, "concurrency": 4}
+RECIPE = """
+from dataclasses import replace
+from workers.recipes import SHIPPED
+
+RECIPE = replace(SHIPPED["problem_set"], name="mine")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,13 @@ def test_a_pass_over_a_dataset_makes_each_row_once_though_a_worker_is_killed(
 ) -> None:
     job = JobFolder(tmp_path)
     backend = {"kind": "ray", "workers": 2, "address": two_nodes.address}
-    job.write(80, ENGINE, mode="generate", rows_per_part=4, backend=backend)
+    recipe = tmp_path / "mine.py"
+    recipe.write_text(RECIPE)
+    mine = {"recipe": "mine", "recipe_files": [str(recipe)]}
+    job.write(80, ENGINE, mode="generate", rows_per_part=4, backend=backend, **mine)
     with job.start() as process:
         wait_until(lambda: list(job.out.glob("_parts/*.json")), "the first part")
+        recipe.unlink()  # other nodes never had it
         os.kill(two_nodes.pids("_ChunkActor")[0], signal.SIGKILL)
         assert process.wait() == 0
     ids = sorted(row["id"] for row in job.rows("data") + job.rows("rejects"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import pyarrow.parquet
 import pytest
 
 from workers.batch import main
-from workers.plain_pass import seed_for
+from workers.batch_config import GenerateConfig
+from workers.errors import EngineUnavailableError
+from workers.inputs import Placed
+from workers.plain_pass import FAILING_ROWS, Chunk, PassWorker, _refuse_failing, seed_for
+from workers.recipes import SHIPPED
 
 SHEET = "Name: River {n}\nKind: river\nLength: {n} km\nCountry: Norrland"
 COUNT = 12
@@ -131,3 +136,33 @@ def test_relative_paths_are_refused_within_a_ray_job(
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert run_job(**GENERATE) == 2
     assert "out: out is relative" in capfd.readouterr().err
+
+
+async def test_a_worker_needs_no_recipe_file_for_the_recipe_comes_with_the_job(
+    tmp_path: Path,
+) -> None:
+    config = GenerateConfig.model_validate(
+        {
+            "mode": "generate",
+            "recipe": "mine",
+            "recipe_files": ["only/where/the/job/was/started.py"],
+            "sources": {"path": "sheets.jsonl"},
+            "models": {"fake": {"kind": "scripted", "wrong_rate": 0.0}},
+            "graders": {"consistency": {"model": None}},
+            "out": str(tmp_path / "out"),
+        }
+    )
+    worker = PassWorker(config, {"mine": replace(SHIPPED["essay"], name="mine")})
+    await worker.start()
+    row = Placed("sheets.jsonl:1", {"id": "a", "text": SHEET.format(n=1)})
+    counts = await worker.process(Chunk("part-0", (row,)))
+    await worker.aclose()
+    assert counts.accepted == 1
+
+
+async def test_a_grader_that_fails_throughout_ends_the_pass_too() -> None:
+    rows = [{"error": "grader_error: no grade within 300 s"}] * FAILING_ROWS
+    with pytest.raises(EngineUnavailableError, match="a grader failed on every row of a part"):
+        _refuse_failing(rows)
+    _refuse_failing([*rows, {"error": None}])
+    _refuse_failing(rows[1:])

@@ -135,9 +135,7 @@ async def test_an_actor_that_can_not_be_made_is_told_at_once() -> None:
 
     pool = RayPool(create, RayConfig(workers=2))
     async with asyncio.timeout(5):
-        with pytest.raises(
-            EngineUnavailableError, match=r"no worker came up: .*Use the 'num_cpus'"
-        ):
+        with pytest.raises(EngineUnavailableError, match=r"no worker came up: .*Use the"):
             await pool.start()
     assert pool.closed
     with pytest.raises(EngineUnavailableError, match="shut down"):

@@ -32,8 +32,9 @@ class RayConfig(_Config):
     and `num_gpus` and the custom `resources`; as many work as the cluster has room for, and those
     that wait make an autoscaling cluster grow. The graders in `graders_on` run apart, in
     `grader_workers` actors with `grader_cpus` and `grader_gpus` (a fraction shares a GPU).
-    An actor that does not answer for `unresponsive_seconds` is replaced. A candidate that was
-    lost with `max_attempts` actors has failed.
+    An actor that does not answer for `unresponsive_seconds` (not in the one pass of `mode:
+    generate` and `grade`), or whose engine died, is replaced. A candidate that was lost with
+    `max_attempts` actors has failed.
     """
 
     kind: Literal["ray"] = "ray"

@@ -2,6 +2,8 @@
 
 Each actor hosts a PassWorker. What travels back is counts: the rows are written where they were
 judged, under names that a second try repeats. The output folder must be seen by every node.
+Recipes travel with the job; their files are read where it was started. Ray Data has no time limit
+for a chunk: an actor that died is replaced, but one that hangs is waited for.
 """
 
 import asyncio
@@ -22,7 +24,8 @@ from workers.backends.ray_cluster import RayCluster, cause
 from workers.errors import EngineUnavailableError, WorkerError
 from workers.inputs import Piece
 from workers.output_folder import Counts
-from workers.plain_pass import CHUNKS_AT_ONCE, PassConfig, PassWorker, read_chunks
+from workers.plain_pass import CHUNKS_AT_ONCE, PassConfig, PassWorker, read_chunks, recipes_of
+from workers.recipes import Recipe
 
 Columns = Mapping[str, Any]
 READERS = 4
@@ -36,8 +39,9 @@ async def run_pass(
 ) -> None:
     """Judge everything that is not finished, on the cluster of `config.backend`.
 
-    A worker or node that dies is replaced, and its chunks are judged again. Raises
-    EngineUnavailableError when no cluster answers, and as `PassWorker` does.
+    A worker or node that dies is replaced, and its chunks are judged again; one that hangs is not:
+    `unresponsive_seconds` has no effect here. Raises EngineUnavailableError when no cluster
+    answers, RecipeError, and as `PassWorker` does.
     """
     assert isinstance(config.backend, RayConfig), "the caller chose this backend"
     cluster = RayCluster(config.backend.address)
@@ -78,7 +82,7 @@ def _dataset(
     )
     return read.map_batches(
         _ChunkActor,
-        fn_constructor_args=(config,),
+        fn_constructor_args=(config, recipes_of(config)),
         compute=actors,
         batch_size=1,
         batch_format="numpy",
@@ -103,10 +107,10 @@ class _Reader:
 class _ChunkActor:
     """A PassWorker on an event loop of its own, so that calls may overlap."""
 
-    def __init__(self, config: PassConfig) -> None:
+    def __init__(self, config: PassConfig, recipes: Mapping[str, Recipe]) -> None:
         self._loop = asyncio.new_event_loop()
         Thread(target=self._loop.run_forever, daemon=True).start()
-        self._worker = PassWorker(config)
+        self._worker = PassWorker(config, recipes)
         self._wait_for(self._worker.start())
 
     def __call__(self, chunks: Columns) -> Columns:
