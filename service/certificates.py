@@ -1,15 +1,17 @@
 """From the error rate that a request may have to a threshold and its certificate, or a refusal.
 
-The calibration must be of the same recipe, and made by the very grading that the batch gets.
+The calibration must be of the same recipe and generator, and made by the very grading that the
+batch gets.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from graders.base import Completion, Model
-from graders.calibration.certificate import Certificate, Refusal
+from graders.calibration.certificate import Certificate, Refusal, assumption_for
 from graders.calibration.scored_set import (
     Grading,
     ScoredSet,
@@ -42,10 +44,11 @@ def certificate_of(
     changed = _changed_ns(path)
     scored = _read(path, changed)
     _check_fits(scored, recipe, grading_by(settings, scored.grading.grader, model))
+    _check_generator(scored, model, settings.models[model].model)
     found = _answer(path, changed, max_error_rate, 1.0 - confidence)
     if isinstance(found, Refusal):
         raise NotCertifiableError(FIELD, refusal_text(found), found)
-    return found
+    return replace(found, assumption=assumption_for(model, scored.generators))
 
 
 def refusal_text(refusal: Refusal) -> str:
@@ -134,6 +137,21 @@ def _check_fits(scored: ScoredSet, recipe: Recipe, here: Grading) -> None:
     else:
         return
     raise NotCertifiableError(FIELD, f"{reason}; calibrate anew with `winnow calibrate`")
+
+
+def _check_generator(scored: ScoredSet, model: str, checkpoint: str) -> None:
+    """Raise NotCertifiableError where the set names its generators and the model is none of them.
+
+    Labelled rows may call a model by its name in the configuration or by its checkpoint.
+    """
+    if scored.generators and not {model, checkpoint} & set(scored.generators):
+        known = model if model == checkpoint else f"{model} ({checkpoint})"
+        raise NotCertifiableError(
+            FIELD,
+            f"the calibration's texts are by {', '.join(scored.generators)}, none by {known}: "
+            "label texts of this model and calibrate anew with `winnow calibrate`, or, if these "
+            "are its texts, give their rows its name as 'model'",
+        )
 
 
 async def _never(

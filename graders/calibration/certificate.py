@@ -1,5 +1,6 @@
 """What calibration can say: a Certificate that holds, or a Refusal with the best there is."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,28 @@ ASSUMPTION = (
     "more; that they do not refuse the right texts rather than the wrong ones is assumed. The "
     "share is that of the process that makes and gates texts; one batch may come out above it."
 )
+
+
+UNNAMED = (
+    "The calibration set does not say which model wrote its texts: that it was this batch's, "
+    "{model}, is assumed."
+)
+MIXED = (
+    "The calibration set's texts are by {generators} together: that those of this batch's model, "
+    "{model}, are wrong no oftener is assumed."
+)
+
+
+def assumption_for(model: str, generators: Sequence[str]) -> str:
+    """What a certificate rests on for a batch of this model; `generators` wrote the labelled texts.
+
+    Of several, the model is one.
+    """
+    if not generators:
+        return f"{ASSUMPTION} {UNNAMED.format(model=model)}"
+    if len(generators) > 1:
+        return f"{ASSUMPTION} {MIXED.format(model=model, generators=', '.join(generators))}"
+    return ASSUMPTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def read_labelled(
     not in it, a `source_id`; `response` may stand for `text`; other fields are passed over. Gold
     answers are left out: what is generated has none. A row twice under its id counts once.
 
-    Raises CalibrationError for a row that can't be used, labels that contradict each other, or no
-    rows at all.
+    Raises CalibrationError for a row that can't be used, labels that contradict each other, texts
+    of which only some name their `model`, or no rows at all.
     """
     given = list(rows)
     read = [_read(place, row, number, recipe) for number, (place, row) in enumerate(given)]
@@ -60,6 +60,7 @@ def read_labelled(
     notices: list[str] = []
     if any(isinstance(row, Mapping) and row.get("gold") is not None for _, row in given):
         notices.append("gold answers are left out: what is generated comes without them")
+    _check_generators(read)
     kept = _without_contradictions(_once(read, notices), drop_contradictions, notices)
     return _join_sources(kept, notices), notices
 
@@ -105,6 +106,16 @@ def _read(place: str, row: Any, number: int, recipe: str) -> LabelledRow:
         row=gradable,
         grades=tuple(grades) if grades is not None else None,
     )
+
+
+def _check_generators(rows: Sequence[LabelledRow]) -> None:
+    """Raise CalibrationError where some rows say which model wrote their text and others do not."""
+    unnamed = [row for row in rows if not row.generator]
+    if 0 < len(unnamed) < len(rows):
+        raise CalibrationError(
+            f"{len(unnamed)} of {len(rows)} rows, {unnamed[0].place} first, have no 'model': name "
+            "the writer of every text, or of none"
+        )
 
 
 def _are_grades(value: Any) -> bool:

@@ -51,7 +51,8 @@ def calibrate(
     "correct" or "wrong", true or false (true is right); or "correct": true/false; or "wrong":
     true/false. Rows that are results of `winnow grade` already, with a label and a "source_id",
     are not graded again. Label what the generator writes, as it comes: a certificate holds for
-    texts like these. Rows of one source are kept together by "source_id" and by the source's text.
+    texts like these, and for other models' batches it is refused, if rows name the "model" that
+    wrote them. Rows of one source are kept together by "source_id" and by the source's text.
 
     Name the file in winnow.toml, [bold]calibrations.essay = "essay.json"[/bold]; then a request
     may say [bold]"gate": {"max_error_rate": 0.05}[/bold].
@@ -107,6 +108,11 @@ async def _calibrate(
             f"{grading.grader} may ask the model in a batch, and asked none here: a batch is "
             "certified only if its gate asks none either. Name it by --model, or configure that "
             "none is asked"
+        )
+    if not any(row.generator for row in rows):
+        notices.append(
+            "no row names the 'model' that wrote its text: certificates will say that they assume "
+            "it to be the batch's"
         )
     scores = await _score(settings, rows, grading, asked["model"])
     scored = scored_set(rows, scores, grading, name=asked["name"], recipe=asked["recipe"])

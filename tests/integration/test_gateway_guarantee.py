@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from graders.calibration.certificate import ASSUMPTION
 from graders.calibration.scored_set import ScoredSet, ScoredText, write_scored_set
 from service.certificates import grading_by
 from service.settings import load_settings
@@ -18,7 +19,9 @@ Json = dict[str, Any]
 GRADERS = {"consistency": {"judge": False, "model": None}}
 
 
-def calibration(path: Path, sources: int = 300, **grading: Any) -> Path:
+def calibration(
+    path: Path, sources: int = 300, generators: tuple[str, ...] = (), **grading: Any
+) -> Path:
     """A set of one text a source: of those that score below 0.7, half are wrong."""
     draw = random.Random(0)
     texts = []
@@ -28,7 +31,7 @@ def calibration(path: Path, sources: int = 300, **grading: Any) -> Path:
         texts.append(ScoredText(score, right, f"s{number}"))
     here = grading_by(load_settings(models=fake(), graders=GRADERS), "consistency", None)
     made = replace(here, **grading)
-    write_scored_set(path, ScoredSet("essays", "essay", made, (), 1.0, tuple(texts)))
+    write_scored_set(path, ScoredSet("essays", "essay", made, generators, 1.0, tuple(texts)))
     return path
 
 
@@ -103,6 +106,46 @@ async def test_a_calibration_of_another_grading_is_refused(
         refused = await http.post("/v1/batches", json=guaranteed(0.1))
     assert refused.status_code == 422
     assert named in refused.json()["detail"] and "calibrate anew" in refused.json()["detail"]
+
+
+async def test_a_calibration_of_another_models_texts_is_refused(
+    open_gateway: OpenGateway, tmp_path: Path
+) -> None:
+    path = calibration(tmp_path / "essay.json", generators=("big-llm", "other"))
+    async with open_gateway(calibrations={"essay": path}, graders=GRADERS) as http:
+        for where in ("/v1/batches", "/v1/samples"):
+            refused = await http.post(where, json=guaranteed(0.1))
+            problem = refused.json()
+            assert refused.status_code == 422
+            assert problem["type"] == "urn:winnow:problem:not-certifiable"
+            assert problem["field"] == "gate.max_error_rate"
+            told = "texts are by big-llm, other, none by fake (scripted): label texts of this model"
+            assert told in problem["detail"]
+        assert (await http.get("/v1/batches")).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("generators", "assumed"),
+    [
+        (("fake",), None),
+        (("scripted",), None),
+        ((), "does not say which model wrote its texts: that it was this batch's, fake, is"),
+        (("a", "fake"), "texts are by a, fake together: that those of this batch's model, fake,"),
+    ],
+)
+async def test_a_certificate_says_what_it_assumes_of_the_generator(
+    open_gateway: OpenGateway,
+    tmp_path: Path,
+    generators: tuple[str, ...],
+    assumed: str | None,
+) -> None:
+    path = calibration(tmp_path / "essay.json", generators=generators)
+    async with open_gateway(calibrations={"essay": path}, graders=GRADERS) as http:
+        created = (await http.post("/v1/batches", json=guaranteed(0.1))).json()
+        certificate = created["certificate"]
+    assert certificate["generators"] == list(generators)
+    assert (certificate["assumption"] == ASSUMPTION) == (assumed is None)
+    assert (assumed or "exchangeable") in certificate["assumption"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def labelled(number: int, **fields: Any) -> dict[str, Any]:
         "source": f"Name: River {number}\nKind: river\nLength: {length} km\nMouth: Lake {number}x",
         "text": f"The length of River {number} is {length + wrong} km.",
         "label": "inconsistent" if wrong else "consistent",
-        "model": "a-writer",
+        "model": "fake",
         "spans": [],
         **fields,
     }
@@ -54,7 +54,7 @@ def test_rows_are_graded_and_the_file_certifies(folder: Path) -> None:
     result = run("--out", "c.json", "--alpha", "0.01", "--alpha", "0.1", "--plot", "c.png")
     assert result.exit_code == 0, result.stderr
     scored = read_scored_set(folder / "c.json")
-    assert scored.name == "rows" and scored.generators == ("a-writer",)
+    assert scored.name == "rows" and scored.generators == ("fake",)
     assert len(scored.texts) == 90 and len({text.source for text in scored.texts}) == 90
     assert "90 texts of 90 sources, 30 of them wrong" in result.stderr
     assert "refused" in result.stderr and "best bound" in result.stderr and "10.0%" in result.stderr
@@ -73,6 +73,11 @@ def test_a_batch_of_the_command_line_gets_its_certificate(folder: Path) -> None:
     refused = CliRunner().invoke(app, [*words.split(), "0.001", "--calibration", "c.json"])
     assert refused.exit_code == 2 and "the best bound that can be given is" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_a_set_whose_rows_name_no_writer_is_told_what_that_costs(folder: Path) -> None:
+    write(folder / "rows.jsonl", [labelled(n, model=None) for n in range(90)])
+    assert "certificates will say that they assume it" in " ".join(run().stderr.split())
 
 
 def test_results_of_grade_are_not_graded_again(folder: Path) -> None:

@@ -89,6 +89,14 @@ TORN = (
 )
 
 
+def test_the_writer_is_named_of_all_texts_or_of_none() -> None:
+    rows = [{"id": str(n), "text": f"Text {n}.", "label": True} for n in range(3)]
+    with pytest.raises(CalibrationError, match=r"2 of 3 rows, line 1 first, have no 'model'"):
+        read(*rows[:2], {**rows[2], "model": "m"})
+    named, _ = read(*({**row, "model": "m"} for row in rows))
+    assert {row.generator for row in named} == {"m"}
+
+
 def test_contradictory_labels_are_refused_or_left_out_when_told_so() -> None:
     with pytest.raises(CalibrationError, match=r"1 texts.*line 1 and line 2.*--drop-contradict"):
         read(*TORN)
