@@ -28,7 +28,7 @@ from workers.types import Draw, Produced
 
 AIMS = {"problem_set": 0.01, "essay": 0.03, "dialogue": 0.03}
 KEPT_AIM = 0.80
-COLUMNS = ("wrong_before", "wrong_after", "misstated_after", "good_kept")
+COLUMNS = ("wrong_before", "wrong_after", "false_after", "undecided_after", "good_kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,6 @@ def count_near_duplicates(recipe_name: str, cases: Sequence[Case]) -> int:
 
 def summarise(recipe_name: str, cases: Sequence[Case], seconds: float) -> dict[str, Any]:
     """The shares that the README quotes, and who threw out what."""
-    wrong = [case for case in cases if case.truth.wrong]
     good = [case for case in cases if not case.truth.wrong]
     passed = [case for case in cases if case.passed]
     caught: Counter[str] = Counter()
@@ -119,10 +118,8 @@ def summarise(recipe_name: str, cases: Sequence[Case], seconds: float) -> dict[s
     candidates = [case.produced.candidate for case in cases if case.produced.candidate]
     return {
         "candidates": len(cases),
-        "wrong_before": share(len(wrong), len(cases)),
-        "wrong_after": share(sum(case.truth.wrong for case in passed), len(passed)),
-        "misstated_before": share(sum(case.truth.misstated for case in cases), len(cases)),
-        "misstated_after": share(sum(case.truth.misstated for case in passed), len(passed)),
+        **{f"{kind}_before": found for kind, found in _wrongs(cases).items()},
+        **{f"{kind}_after": found for kind, found in _wrongs(passed).items()},
         "good_kept": share(sum(case.passed for case in good), len(good)),
         "wrong_caught_by": dict(caught),
         "good_lost_to": dict(lost),
@@ -134,6 +131,14 @@ def summarise(recipe_name: str, cases: Sequence[Case], seconds: float) -> dict[s
         "leaks": [_leak(case) for case in passed if case.truth.wrong][:20],
         "good_lost": [_leak(case) for case in good if not case.passed][:20],
     }
+
+
+def _wrongs(cases: Sequence[Case]) -> dict[str, dict[str, float | int]]:
+    """The share wrong, and its parts: false, and undecided, of which some may be false as well."""
+    wrong = [case.truth for case in cases if case.truth.wrong]
+    false = sum(truth.misstated for truth in wrong)
+    counts = {"wrong": len(wrong), "false": false, "undecided": len(wrong) - false}
+    return {kind: share(hits, len(cases)) for kind, hits in counts.items()}
 
 
 def _leak(case: Case) -> dict[str, Any]:
@@ -154,8 +159,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
     lines = [
         "| recipe | candidates | wrong before the gate | wrong after it "
-        "| false after it | good ones kept |",
-        "|---|---|---|---|---|---|",
+        "| of which false | of which undecided | good ones kept |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, row in results.items():
         cells = (cell(row[key]) for key in COLUMNS)

@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import pytest
 
+from workers.recipes import problem_set
 from workers.tiny.corpus.problem_oracle import true_answer
 from workers.tiny.corpus.problems import Problem, render_problem_dialogue
-from workers.tiny.corpus.truth import judge, known_sources
+from workers.tiny.corpus.truth import Truth, judge, known_sources
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,38 @@ def test_a_wrong_sum_on_the_way_to_a_right_answer_counts_as_wrong() -> None:
     digit = next(place for place, mark in enumerate(tail) if mark.isdigit())
     wrong = tail[:digit] + str((int(tail[digit]) + 1) % 10) + tail[digit + 1 :]
     assert judge("dialogue", known, head + equals + wrong).misstated
+
+
+PROBLEM = "At first, Noah has 21 suitcases. Later, Noah gives away 6 suitcases on the platform. "
+ASKED = "What is the number of suitcases that Noah has now?"
+SOLUTION = "Step 1: First, take one amount away: Noah gets to 21 - 6 = 15 suitcases.\n"
+
+
+def judged(problem: str, solution: str) -> Truth:
+    known = known_sources("problem_set", 1, 0)[0]
+    return judge("problem_set", known, problem_set.render(problem, solution))
+
+
+def test_a_worked_problem_is_right_when_all_its_sums_and_its_answer_are() -> None:
+    assert judged(PROBLEM + ASKED, f"{SOLUTION}Answer: 15 suitcases") == Truth(False, False)
+
+
+def test_a_wrong_step_makes_a_problem_false_whatever_its_answer() -> None:
+    wrong = SOLUTION.replace("= 15", "= 16")
+    for problem in (PROBLEM + ASKED, "Nothing that the grammar reads."):
+        found = judged(problem, f"{wrong}Answer: 15 suitcases")
+        assert found.wrong and found.misstated
+        assert found.reason == "21 - 6 = 16 (does not hold)"
+
+
+def test_a_problem_beyond_the_grammar_is_undecided() -> None:
+    found = judged(f"Noah likes suitcases. {ASKED}", f"{SOLUTION}Answer: 15 suitcases")
+    assert found.wrong and not found.misstated
+
+
+@pytest.mark.parametrize(
+    "sums", ["3 / 2 = 1.5", "8 + 2 + 3 = 13", "1/4 of 20 = 5", "$2.50 * 2 = $5"]
+)
+def test_sums_that_hold_are_not_called_false(sums: str) -> None:
+    found = judged(PROBLEM + ASKED, f"{SOLUTION}Then {sums}.\nAnswer: 15 suitcases")
+    assert not found.wrong, found.reason

@@ -18,9 +18,12 @@ from workers.tiny.corpus.problems import Problem
 from workers.tiny.corpus.sheets import Sheet
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_VALUE = r"\d+(?:\.\d+)?"
 _EQUATION = re.compile(
-    r"\$?(?P<left>\d+(?:/\d+|%)?) (?P<sign>[-+*/]|of) \$?(?P<right>\d+) = \$?(?P<result>\d+)"
+    rf"(?<![\d./$])(?<![-+*/=] )\$?(?P<left>\d+/\d+|{_VALUE}%?) (?P<sign>[-+*/]|of) "
+    rf"\$?(?P<right>{_VALUE}) = \$?(?P<result>{_VALUE})"
 )
+"""Two numbers and what they come to; the end of a longer sum is none."""
 _COMPUTE: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -42,8 +45,8 @@ class KnownSource:
 class Truth:
     """The oracle's verdict. `wrong` is any fault, `misstated` a fact or an answer that is false.
 
-    They differ where the wording is beyond the oracle's grammar (a garbled sentence), which
-    counts as wrong but misstates nothing that can be named.
+    They differ where the oracle is undecided: the wording is beyond its grammar (a garbled
+    sentence), or not what was asked for. That counts as wrong, and may hide something false.
     """
 
     wrong: bool
@@ -93,7 +96,10 @@ def _judge_sheet(sheet: Sheet, body: str) -> Truth:
     return RIGHT
 
 
-def _judge_problem(problem: str, answer: str) -> Truth:
+def _judge_problem(problem: str, solution: str, answer: str) -> Truth:
+    """All sums of the steps must hold, and the answer be the problem's."""
+    if (wrong := _false_sum(solution)) is not None:
+        return wrong
     expected = problem_oracle.true_answer(problem)
     if expected is None:
         return Truth(True, False, "the problem makes no sense under the oracle's grammar")
@@ -110,12 +116,19 @@ def _judge_worked_dialogue(problem: Problem, parsed: Parsed) -> Truth:
     stated = _NUMBER.findall(tutor)
     if not stated or float(stated[-1]) != expected:
         return Truth(True, True, f"{tutor} ({expected} is right)")
-    for equation in _EQUATION.finditer(parsed.fields["dialogue"]):
-        if not _holds(equation):
-            return Truth(True, True, f"{equation[0]} (does not hold)")
+    if (wrong := _false_sum(parsed.fields["dialogue"])) is not None:
+        return wrong
     if problem.text not in lines[0]:
         return Truth(True, False, f"{lines[0]} (not the problem that was given)")
     return RIGHT
+
+
+def _false_sum(text: str) -> Truth | None:
+    """The verdict on the first equation that does not hold, or None."""
+    for equation in _EQUATION.finditer(text):
+        if not _holds(equation):
+            return Truth(True, True, f"{equation[0]} (does not hold)")
+    return None
 
 
 def _holds(equation: re.Match[str]) -> bool:
@@ -133,7 +146,8 @@ def judge(recipe: str, item: KnownSource, text: str) -> Truth:
     except MalformedTextError as exc:
         return Truth(True, False, str(exc))
     if recipe == "problem_set":
-        return _judge_problem(parsed.fields["problem"], parsed.fields["answer"])
+        fields = parsed.fields
+        return _judge_problem(fields["problem"], fields["solution"], fields["answer"])
     if isinstance(item.known, Sheet):
         return _judge_sheet(item.known, parsed.body)
     return _judge_worked_dialogue(item.known, parsed)
