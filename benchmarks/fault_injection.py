@@ -178,20 +178,18 @@ async def _hang_engine(scene: Scene) -> float:
 
 async def _end_engine(scene: Scene) -> float:
     """The model's process dies and the actor's lives on, as with vLLM: every request fails."""
-    pool = await scene.backend.pool(MODEL)
-    await _until(lambda: len(pool.workers) == WORKERS, "all engines are up")
-    victim = scene.rng.choice(pool.workers)
-    await victim.actor.__ray_call__.remote(_let_engine_die)
-    return await _replacement(pool, victim)
-
-
-def _let_engine_die(actor: Any) -> None:
-    """Runs in the actor."""
 
     async def generate(*_: object) -> None:
         raise EngineDiedError("the benchmark ended this engine")
 
-    actor._engines._engines[MODEL]._engine.generate = generate
+    def let_die(actor: Any) -> None:  # runs in the actor, which need not import this module
+        actor._engines._engines[MODEL]._engine.generate = generate
+
+    pool = await scene.backend.pool(MODEL)
+    await _until(lambda: len(pool.workers) == WORKERS, "all engines are up")
+    victim = scene.rng.choice(pool.workers)
+    await victim.actor.__ray_call__.remote(let_die)
+    return await _replacement(pool, victim)
 
 
 async def _signal_engine(scene: Scene, how: signal.Signals) -> float:
