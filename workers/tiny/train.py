@@ -7,7 +7,7 @@ state file beside the checkpoint.
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,77 @@ def _saved_state(path: Path, config: TrainConfig, device: torch.device) -> dict[
     return state
 
 
+@dataclass(slots=True)
+class Run:
+    """A run under way: what is trained, `done` steps of it, and what was told so far."""
+
+    config: TrainConfig
+    out: Path
+    tokenizer: PreTrainedTokenizerFast
+    model: LlamaForCausalLM
+    optimizers: list[torch.optim.Optimizer]
+    done: int = 0
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+def begin(config: TrainConfig, out: Path) -> Run:
+    """A new run, or the interrupted one that `out` holds. Raises ValueError for one of another
+    configuration.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    path = out / STATE_FILE
+    state = _saved_state(path, config, device) if path.exists() else None
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if state else _tokenizer(config)
+    model = build_model(config, tokenizer).to(device)
+    run = Run(config, out, tokenizer, model, build_optimizers(model, config))
+    if state is not None:
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        run.done, run.log = state["step"], json.loads(state["log"])
+    return run
+
+
+def take_step(run: Run, batch: list[Example]) -> float:
+    """One update of the weights; the loss before it, in nats per reply token."""
+    factor = learning_rate_factor(run.done, run.config)
+    peaks = (run.config.muon_lr, run.config.adam_lr)
+    for optimizer, peak in zip(run.optimizers, peaks, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = peak * factor
+    loss = loss_of(run.model, batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    for optimizer in run.optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    run.done += 1
+    return loss.item()
+
+
+def save_state(run: Run) -> None:
+    """Write the checkpoint, and beside it what resuming needs, whole or not at all."""
+    save(run.model, run.tokenizer, run.out)
+    state = {
+        "model": run.model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
+        "step": run.done,
+        "log": json.dumps(run.log),
+        "config": asdict(run.config),
+    }
+    path = run.out / STATE_FILE
+    torch.save(state, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+def finish(run: Run) -> None:
+    """Leave the checkpoint and its log; the state for resuming goes."""
+    (run.out / STATE_FILE).unlink(missing_ok=True)
+    parameters = sum(p.numel() for p in run.model.parameters())
+    summary = {"config": asdict(run.config), "parameters": parameters, "log": run.log}
+    (run.out / LOG_FILE).write_text(json.dumps(summary, indent=1) + "\n")
+
+
 def train(
     config: TrainConfig, out: Path, report: Callable[[dict[str, Any]], None] = lambda entry: None
 ) -> None:
@@ -232,57 +303,23 @@ def train(
     holds an interrupted run of another configuration.
     """
     out.mkdir(parents=True, exist_ok=True)
-    state_path = out / STATE_FILE
-    resuming = state_path.exists()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    state = _saved_state(state_path, config, device) if resuming else None
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(out) if state else _tokenizer(config)
-    model = build_model(config, tokenizer).to(device)
-    optimizers = build_optimizers(model, config)
-    log: list[dict[str, Any]] = []
-    first = 0
-    if state is not None:
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        first, log = state["step"], json.loads(state["log"])
-    rows = compose_rows(config.seed + first, "train")
-    stream = islice(batches(rows, tokenizer, config), config.steps - first)
+    run = begin(config, out)
+
+    def tell(entry: dict[str, Any]) -> None:
+        run.log.append(entry)
+        report(entry)
+
+    rows = compose_rows(config.seed + run.done, "train")
     began, tokens, running = time.monotonic(), 0, 0.0
-    for step, batch in enumerate(stream, start=first):
-        factor = learning_rate_factor(step, config)
-        for optimizer, peak in zip(optimizers, (config.muon_lr, config.adam_lr), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * factor
-        loss = loss_of(model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+    for batch in islice(batches(rows, run.tokenizer, config), config.steps - run.done):
+        running += take_step(run, batch)
         tokens += sum(len(example.ids) for example in batch)
-        running += loss.item()
-        done = step + 1
-        if done % config.log_every == 0:
+        if run.done % config.log_every == 0:
             speed = tokens / (time.monotonic() - began)
-            entry = {"step": done, "loss": running / config.log_every, "tokens_per_s": speed}
+            tell({"step": run.done, "loss": running / config.log_every, "tokens_per_s": speed})
             running = 0.0
-            log.append(entry)
-            report(entry)
-        if done % config.save_every == 0 or done == config.steps:
-            log.append({"step": done, "held_out": held_out_loss(model, tokenizer, config)})
-            report(log[-1])
-            save(model, tokenizer, out)
-            state = {
-                "model": model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "step": done,
-                "log": json.dumps(log),
-                "config": asdict(config),
-            }
-            torch.save(state, state_path.with_suffix(".tmp"))
-            state_path.with_suffix(".tmp").replace(state_path)
-    state_path.unlink(missing_ok=True)
-    parameters = sum(p.numel() for p in model.parameters())
-    summary = {"config": asdict(config), "parameters": parameters, "log": log}
-    (out / LOG_FILE).write_text(json.dumps(summary, indent=1) + "\n")
+        if run.done % config.save_every == 0 or run.done == config.steps:
+            losses = held_out_loss(run.model, run.tokenizer, config)
+            tell({"step": run.done, "held_out": losses})
+            save_state(run)
+    finish(run)
