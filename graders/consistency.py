@@ -16,7 +16,7 @@ from graders.config import ConsistencyConfig
 from graders.entailment.evidence import LIKELY, claim_evidence, score_of
 from graders.entailment.language import foreign_language, unreadable_prose
 from graders.entailment.model import (
-    CrossEncoder,
+    MeasuringEncoder,
     Support,
     folder_of,
     load_encoder,
@@ -62,7 +62,7 @@ class ConsistencyGrader:
         self,
         config: ConsistencyConfig | None = None,
         complete: Complete | None = None,
-        encoder: CrossEncoder | None = None,
+        encoder: MeasuringEncoder | None = None,
     ) -> None:
         self.config = config or ConsistencyConfig()
         if self.config.model is not None:
@@ -201,7 +201,7 @@ class ConsistencyGrader:
         return Grade(self.name, self.version, None, (), reason)
 
 
-def _load(config: ConsistencyConfig) -> tuple[CrossEncoder, Pooling]:
+def _load(config: ConsistencyConfig) -> tuple[MeasuringEncoder, Pooling]:
     assert config.model is not None
     encoder = load_encoder(config.model, config.threads, config.support_label)
     return encoder, load_pooling(folder_of(config.model))

@@ -21,6 +21,8 @@ MAX_CLAIM: Final = 96
 PREMISE, UNMATCHED, MATCHED = 0, 1, 2
 """Segment ids; the context counts as unmatched."""
 SEGMENTS: Final = 3
+MARKS: Final = 4
+"""Word-pieces that a row has beside its texts."""
 _MARKS: Final = frozenset(punctuation)
 _WORD = re.compile(r"[^\W_]+")
 _ENDING = re.compile(r"(?<=[^\W\d_]{3})(?:ing|ed|es|s|ly|d)$")
@@ -31,13 +33,14 @@ class Encoding:
     """Token ids, segment ids, and where the claim's tokens lie.
 
     ids[claim_start : claim_start + len(offsets)] are the claim's tokens; offsets[i] is the i-th
-    one's (start, end) in the claim.
+    one's (start, end) in the claim. `unread` counts those of its tokens that did not fit.
     """
 
     ids: list[int]
     types: list[int]
     claim_start: int
     offsets: list[tuple[int, int]]
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Batch:
 def encode(
     tokenizer: Any, premise: str, context: str, claim: str, max_length: int = MAX_LENGTH
 ) -> Encoding:
-    """One row; what exceeds `max_length` is cut off the premise's end.
+    """One row; a premise that does not fit loses its end, and so does a claim (`unread`).
 
     `tokenizer` is a `tokenizers.Tokenizer` of the BERT family without truncation or padding.
     """
@@ -60,7 +63,7 @@ def encode(
     said = tokenizer.encode(claim, add_special_tokens=False)
     before = tokenizer.encode(context, add_special_tokens=False).ids[-MAX_CONTEXT:]
     claim_ids = said.ids[:MAX_CLAIM]
-    room = max_length - len(claim_ids) - len(before) - 4
+    room = max_length - len(claim_ids) - len(before) - MARKS
     read = tokenizer.encode(premise, add_special_tokens=False).ids[: max(room, 0)]
     first = [begin, *read, end]
     second = [*before, end]
@@ -71,7 +74,8 @@ def encode(
         for low, high in _word_spans(said)[:MAX_CLAIM]
     ]
     types = [PREMISE] * len(first) + [UNMATCHED] * len(second) + matches + [UNMATCHED]
-    return Encoding(ids, types, len(first) + len(second), said.offsets[:MAX_CLAIM])
+    unread = max(0, len(said.ids) - MAX_CLAIM)
+    return Encoding(ids, types, len(first) + len(second), said.offsets[:MAX_CLAIM], unread)
 
 
 def _stem(word: str) -> str:

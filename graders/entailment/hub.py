@@ -16,6 +16,7 @@ _LONGEST: Final = 512
 _SUPPORTED: Final = re.compile(
     r"entail(?:ment|ed|s)?|support(?:ed|s)?|consistent|factual|true|yes", re.IGNORECASE
 )
+_WORD: Final = re.compile(r"\S+")
 _UNNAMED: Final = re.compile(r"LABEL_\d+", re.IGNORECASE)
 
 
@@ -34,6 +35,17 @@ class HubCrossEncoder:
         labels = dict(self._model.config.id2label or {})
         self._supported = find_support_label(labels, support_label, model)
         self._max_length = _window_of(self._tokenizer, self._model.config)
+        self.room = self._max_length - int(self._tokenizer.num_special_tokens_to_add(pair=True))
+
+    def pieces(self, text: str) -> Sequence[tuple[int, int]]:
+        """Where the word-pieces of a text begin and end; a slow tokenizer tells only its words."""
+        if self._tokenizer.is_fast:
+            told = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+            offsets: list[tuple[int, int]] = told["offset_mapping"]
+            return offsets
+        return [
+            word.span() for word in _WORD.finditer(text) for _ in self._tokenizer.tokenize(word[0])
+        ]
 
     def support(self, pairs: Sequence[Pair]) -> list[Support]:
         """One Support per pair, in order; run in batches of like length."""

@@ -16,7 +16,7 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from graders.entailment.encoding import Encoding, encode, pad
+from graders.entailment.encoding import MARKS, Encoding, encode, pad
 from graders.errors import GraderConfigError, UngradedError
 
 SHIPPED: Final = "winnow-entailment"
@@ -66,6 +66,19 @@ class CrossEncoder(Protocol):
     def support(self, pairs: Sequence[Pair]) -> list[Support]: ...
 
 
+class MeasuringEncoder(CrossEncoder, Protocol):
+    """A cross-encoder that says how much it reads at once, in its own word-pieces.
+
+    `room` is how many it takes of premise, context and claim together.
+    """
+
+    room: int
+
+    def pieces(self, text: str) -> Sequence[tuple[int, int]]:
+        """Where the word-pieces of a text begin and end."""
+        ...
+
+
 def folder_of(model: str) -> Path:
     """Where a model lies, if it is a folder at all; a name on the hub gives a path to nothing."""
     return SHIPPED_FOLDER if model == SHIPPED else Path(model).expanduser()
@@ -84,7 +97,9 @@ def weights_of(model: str) -> str:
     return digest.hexdigest()
 
 
-def load_encoder(model: str, threads: int = 0, support_label: str | None = None) -> CrossEncoder:
+def load_encoder(
+    model: str, threads: int = 0, support_label: str | None = None
+) -> MeasuringEncoder:
     """The shipped model, a folder of `winnow train-grader`, or a sequence classifier by its path
     or its name on the hub; each is loaded once per process.
 
@@ -101,15 +116,15 @@ def load_encoder(model: str, threads: int = 0, support_label: str | None = None)
         return _LOADED[key]
 
 
-_LOADED: Final[dict[tuple[str, int, str | None], CrossEncoder]] = {}
+_LOADED: Final[dict[tuple[str, int, str | None], MeasuringEncoder]] = {}
 _LOADING: Final = threading.Lock()
 
 
-def _load_onnx(folder: Path, threads: int) -> CrossEncoder:
+def _load_onnx(folder: Path, threads: int) -> MeasuringEncoder:
     return OnnxCrossEncoder(folder, threads)
 
 
-def _load_hub(model: str, threads: int, support_label: str | None) -> CrossEncoder:
+def _load_hub(model: str, threads: int, support_label: str | None) -> MeasuringEncoder:
     from graders.entailment.hub import HubCrossEncoder
 
     return HubCrossEncoder(model, threads, support_label)
@@ -122,14 +137,25 @@ class OnnxCrossEncoder:
         self.name = folder.name if folder != SHIPPED_FOLDER else SHIPPED
         config = _read_config(folder)
         self._max_length = int(config["max_length"])
+        self.room = self._max_length - MARKS
         self._supported = _supported_index(config.get("labels", ["supported"]))
         self._tokenizer = _load_tokenizer(folder / FILES[1])
         self._session = _load_session(folder / FILES[2])
         self._inputs = [entry.name for entry in self._session.get_inputs()]
         self._workers = ThreadPoolExecutor(threads or cpu_count() or 1, "entailment")
 
+    def pieces(self, text: str) -> Sequence[tuple[int, int]]:
+        """Where the word-pieces of a text begin and end."""
+        offsets: list[tuple[int, int]] = self._tokenizer.encode(
+            text, add_special_tokens=False
+        ).offsets
+        return offsets
+
     def support(self, pairs: Sequence[Pair]) -> list[Support]:
-        """One Support per pair, in order. Raises UngradedError when the model fails."""
+        """One Support per pair, in order.
+
+        Raises UngradedError when the model fails and for a claim that it can't read to its end.
+        """
         if len(pairs) == 1:
             return [self._support(pairs[0])]
         return list(self._workers.map(self._support, pairs))
@@ -137,6 +163,8 @@ class OnnxCrossEncoder:
     def _support(self, pair: Pair) -> Support:
         try:
             row = encode(self._tokenizer, pair.premise, pair.context, pair.claim, self._max_length)
+            if row.unread:
+                raise ValueError(f"{row.unread} word-pieces of a claim are beyond what it reads")
             batch = pad([row])
             given = dict(zip(self._inputs, (batch.ids, batch.mask, batch.types), strict=True))
             logits, *words = self._session.run(None, given)

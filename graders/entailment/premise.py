@@ -5,12 +5,14 @@ source that fits is taken whole.
 """
 
 import re
-from collections import Counter
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log
+from itertools import islice
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graders.entailment.segments import count_pieces, split_segments
 from graders.quantities import ORDINALS, SMALL, TENS
@@ -23,6 +25,11 @@ CONTEXT_WEIGHT: Final = 0.3
 REPEAT_WEIGHT: Final = 0.35
 LEAD_BONUS: Final = 0.5
 """The first window names what a text is about: it gets this share of an average word's weight."""
+LONGEST_READ: Final = 4000
+"""Characters of a claim, its first ones, and of its context, its last, that are searched for."""
+_RANKED: Final = 8
+_SEGMENT_BYTES: Final = 200
+_TERM_BYTES: Final = 150
 
 _TERM = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 _SUFFIX = re.compile(r"(?<=[^\W\d_]{3})(?:ations?|ments?|ings?|ness|edly|ies|ed|es|ly|s|y|e)$")
@@ -72,26 +79,54 @@ def find_terms(text: str) -> dict[str, float]:
 
 
 class SourceIndex:
-    """One source, cut and indexed once; then asked for the premise of each of its claims."""
+    """One source, cut and indexed once; then asked for the premise of each of its claims.
+
+    Terms are kept as postings, the windows that hold each: memory grows with the source's words.
+    """
 
     def __init__(self, source: str) -> None:
         self._segments = split_segments(source)
         self._sizes = [count_pieces(segment.text) for segment in self._segments]
-        found = [find_terms(segment.text) for segment in self._segments]
-        counts = Counter(term for terms in found for term in terms)
-        self._column = {term: i for i, term in enumerate(counts)}
-        self._idf = np.array([log(1 + len(found) / n) for n in counts.values()], np.float32)
-        presence = np.zeros((len(found), len(counts)), np.float32)
-        for row, terms in zip(presence, found, strict=True):
-            row[[self._column[term] for term in terms]] = 1.0
         self._runs = self._overlapping_runs()
-        self._windows = np.array(
-            [presence[low:high].max(axis=0) for low, high in self._runs], np.float32
-        ).reshape(len(self._runs), len(counts))
+        self._column: dict[str, int] = {}
+        columns, segments = self._occurrences()
+        counts = np.bincount(columns, minlength=len(self._column))
+        self._idf = np.log(1 + len(self._segments) / counts).astype(np.float32)
+        self._starts, self._rows = self._postings(columns, segments)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory this takes."""
+        texts = sum(len(segment.text) for segment in self._segments)
+        objects = _SEGMENT_BYTES * len(self._segments) + _TERM_BYTES * len(self._column)
+        return self._rows.nbytes + self._starts.nbytes + self._idf.nbytes + objects + texts
+
+    def _occurrences(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each term of each segment once: the term's column and the segment's number."""
+        columns, segments = array("q"), array("q")
+        for i, segment in enumerate(self._segments):
+            for term in find_terms(segment.text):
+                columns.append(self._column.setdefault(term, len(self._column)))
+                segments.append(i)
+        return np.array(columns, np.int64), np.array(segments, np.int64)
+
+    def _postings(
+        self, columns: NDArray[np.int64], segments: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """rows[starts[c] : starts[c + 1]] are the windows that hold term c, ascending."""
+        bounds = np.array(self._runs, np.int64).reshape(len(self._runs), 2)
+        first = np.searchsorted(bounds[:, 1], segments, side="right")
+        many = np.searchsorted(bounds[:, 0], segments, side="right") - first
+        offsets = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        pairs = np.repeat(columns * len(self._runs) + first, many) + offsets
+        pairs = np.unique(pairs)
+        held, rows = np.divmod(pairs, max(1, len(self._runs)))
+        starts = np.searchsorted(held, np.arange(len(self._column) + 1))
+        return starts, rows.astype(np.int32)
 
     def best(self, claim: str, context: str = "", k: int = 3) -> list[Window]:
         """The k windows that best cover the claim's words, in source order; they may overlap."""
-        rows = self._ranked(claim, context)[:k]
+        rows = islice(self._ranked(claim, context), k)
         return [self._window(*self._runs[row]) for row in sorted(rows)]
 
     def premise(self, claim: str, context: str = "", budget: int = BUDGET) -> Premise:
@@ -123,24 +158,28 @@ class SourceIndex:
                 runs.append((low, high))
         return runs
 
-    def _ranked(self, claim: str, context: str) -> list[int]:
+    def _ranked(self, claim: str, context: str) -> Iterator[int]:
         """Windows by what each adds to those before it; a word covered again counts for less."""
-        terms = {t: w * CONTEXT_WEIGHT for t, w in find_terms(context).items()}
-        terms |= find_terms(claim)
+        terms = {t: w * CONTEXT_WEIGHT for t, w in find_terms(context[-LONGEST_READ:]).items()}
+        terms |= find_terms(claim[:LONGEST_READ])
         known = [(self._column[t], w) for t, w in terms.items() if t in self._column]
         columns = [column for column, _ in known]
         weights = np.array([w for _, w in known], np.float32) * self._idf[columns]
-        hits = self._windows[:, columns]
-        order: list[int] = []
-        bonus = np.zeros(len(self._runs), np.float32)
-        bonus[:1] = LEAD_BONUS * (float(weights.mean()) if known else 1.0)
-        for _ in range(min(len(self._runs), 8)):
-            gains = hits @ weights + bonus
-            gains[order] = -1.0
+        held = [self._rows[self._starts[c] : self._starts[c + 1]] for c in columns]
+        rows = np.concatenate([*held, np.zeros(0, np.int32)])
+        owners = np.repeat(np.arange(len(held)), [len(own) for own in held])
+        taken: dict[int, None] = {}
+        lead = LEAD_BONUS * (float(weights.mean()) if known else 1.0)
+        for _ in range(min(len(self._runs), _RANKED)):
+            gains = np.bincount(rows, weights[owners], len(self._runs)).astype(np.float32)
+            gains[0] += lead
+            gains[list(taken)] = -1.0
             best = int(gains.argmax())
-            order.append(best)
-            weights = np.where(hits[best] > 0, weights * REPEAT_WEIGHT, weights)
-        return order + [row for row in range(len(self._runs)) if row not in order]
+            taken[best] = None
+            yield best
+            again = owners[rows == best]
+            weights[again] *= np.float32(REPEAT_WEIGHT)
+        yield from (row for row in range(len(self._runs)) if row not in taken)
 
     def _window(self, low: int, high: int) -> Window:
         parts = self._segments[low:high]

@@ -14,7 +14,7 @@ from graders.claims import split_sentences
 LONGEST: Final = 60
 """Word-pieces, estimated; a longer sentence or line becomes several segments."""
 _PIECE = re.compile(r"\d{1,2}|[^\W\d]{1,9}|[^\w\s]")
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"\S{1,200}")
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+)', re.DOTALL)
 _HOURS = re.compile(r"(\d{1,2}):(\d{1,2})-(\d{1,2}):(\d{1,2})")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|_")
@@ -74,7 +74,10 @@ def _prose(source: str, start: int, end: int) -> Iterator[Segment]:
 
 
 def _pieces_of(text: str, begin: int, end: int, offset: int) -> Iterator[Segment]:
-    """text[begin:end] as one segment, or as several where it is too long."""
+    """text[begin:end] as one segment, or as several where it is too long.
+
+    What has no spaces is cut every 200 characters.
+    """
     words = list(_WORD.finditer(text, begin, end))
     first = size = 0
     for i, word in enumerate(words):

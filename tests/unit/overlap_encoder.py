@@ -24,7 +24,7 @@ SEP = SPECIAL.index("[SEP]")
 def build_overlap_encoder(folder: Path, *, words: bool = True, poison: bool = False) -> Path:
     """Write the model folder; `words` adds the second output, `poison` makes the score NaN."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"format": 1, "max_length": 64, "labels": ["supported"], "version": "test"}
+    config = {"format": 1, "max_length": 256, "labels": ["supported"], "version": "test"}
     (folder / "config.json").write_text(json.dumps(config))
     vocabulary = {word: n for n, word in enumerate((*SPECIAL, *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))

@@ -10,8 +10,15 @@ import pytest
 from overlap_encoder import build_overlap_encoder
 
 from graders.entailment.hub import HubCrossEncoder, find_support_label
-from graders.entailment.model import OnnxCrossEncoder, Pair, load_encoder, read_logits
-from graders.entailment.support import claim_support, claims_support, index_premises
+from graders.entailment.model import (
+    SHIPPED,
+    OnnxCrossEncoder,
+    Pair,
+    load_encoder,
+    read_logits,
+)
+from graders.entailment.segments import count_pieces
+from graders.entailment.support import claim_support, claims_support
 from graders.errors import GraderConfigError, UngradedError
 
 SOURCE = "The Danube is a river. It rises in Germany and is 2850 km long."
@@ -202,7 +209,48 @@ def test_the_end_of_a_claim_too_long_to_read_at_once_is_read_too(
     assert "France" in [claim[t.start : t.end] for t in doubted]
 
 
+RARE = (
+    "Wrzeszcz Szczebrzeszyn Xochiquetzalli Qoyllur Rit'i Przemyśl Llanfairpwll Tchaikovskaya "
+    "Nebuchadrezzar Ouagadougou Zhytomyrska Yekaterinburgskaya Thiruvananthapuram Szentendre "
+    "Huitzilopochtli Quetzalcoatlus"
+).split()
+
+
+def test_the_end_of_a_claim_of_rare_names_is_read() -> None:
+    shipped = load_encoder(SHIPPED)
+    near = " ".join(f"{name} is its neighbour." for name in RARE)
+    source = f"The village of Orr lies in Norway and is at peace. {near}"
+    claim = f"The village of Orr, whose neighbours are {', '.join(RARE)}, lies in "
+    assert len(shipped.pieces(claim)) > 96 > count_pieces(claim)
+    false = claim_support(shipped, source, claim + "Brazil, where a war has killed everybody.")
+    true = claim_support(shipped, source, claim + "Norway and is at peace.")
+    assert false.probability < 0.3 < true.probability
+
+
+def test_the_parts_of_a_claim_are_all_of_it(encoder: OnnxCrossEncoder) -> None:
+    claim = "the danube is a river and " * 40 + "long."
+    support = claim_support(encoder, SOURCE, claim)
+    assert [claim[t.start : t.end] for t in support.tokens or ()][-2:] == ["long", "."]
+    assert len(support.tokens or ()) == len(encoder.pieces(claim))
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "reason"),
+    [
+        (SOURCE, "It is " + "poison" * 40, "a word of over 99 characters"),
+        ("漢字" * 1500, "It is 漢字.", "word-pieces more than"),
+    ],
+)
+def test_what_can_t_be_read_whole_is_no_opinion(source: str, claim: str, reason: str) -> None:
+    with pytest.raises(UngradedError, match=reason):
+        claim_support(load_encoder(SHIPPED), source, claim)
+
+
+def test_a_claim_handed_over_whole_that_does_not_fit_is_no_opinion() -> None:
+    with pytest.raises(UngradedError, match="beyond what it reads"):
+        load_encoder(SHIPPED).support([Pair(SOURCE, "It is long and wide. " * 40)])
+
+
 def test_a_source_beyond_all_bounds_is_no_opinion(encoder: OnnxCrossEncoder) -> None:
-    index_premises.cache_clear()
     with pytest.raises(UngradedError, match="split it"):
         claim_support(encoder, "It is long. " * 30_000, "It is long.")

@@ -1,14 +1,25 @@
 """Retrieval inside a source: segments, windows and premises of every shape of source."""
 
 import json
+import random
+import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graders.entailment.encoding import MATCHED, UNMATCHED, encode, pad
-from graders.entailment.premise import BUDGET, SourceIndex, find_terms
+from graders.entailment.premise import (
+    BUDGET,
+    CONTEXT_WEIGHT,
+    LEAD_BONUS,
+    REPEAT_WEIGHT,
+    SourceIndex,
+    find_terms,
+)
 from graders.entailment.segments import count_pieces, split_segments
+from graders.sized_cache import SizedCache
 from tests.unit.entailment_toys import toy_tokenizer
 
 FILLER = " ".join(
@@ -105,6 +116,63 @@ def test_an_empty_source_gives_an_empty_premise(source: str) -> None:
     index = SourceIndex(source)
     assert not index.premise("A claim.").text.strip("…{}[]")
     assert len(index.best("A claim.")) <= 1
+
+
+def dense_ranking(source: str, claim: str, context: str, segments: list[list[int]]) -> list[int]:
+    """Windows ranked over a table of windows and terms, as the postings must rank them."""
+    found = [find_terms(segment.text) for segment in split_segments(source)]
+    names = sorted({term for terms in found for term in terms})
+    table = np.array([[any(n in found[i] for i in run) for n in names] for run in segments], float)
+    idf = {n: np.log(1 + len(found) / sum(n in terms for terms in found)) for n in names}
+    said = {t: w * CONTEXT_WEIGHT for t, w in find_terms(context).items()} | find_terms(claim)
+    weights = np.array([said.get(n, 0.0) * idf[n] for n in names])
+    known = [weight for weight in weights if weight]
+    order: list[int] = []
+    for _ in range(min(len(segments), 8)):
+        gains = table @ weights
+        gains[0] += LEAD_BONUS * (np.mean(known) if known else 1.0)
+        gains[order] = -1.0
+        order.append(int(gains.round(5).argmax()))
+        weights = np.where(table[order[-1]] > 0, weights * REPEAT_WEIGHT, weights)
+    return order
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_postings_rank_windows_as_a_dense_table_does(seed: int) -> None:
+    rng = random.Random(seed)
+    words = [f"{letter}{end}" for letter in "bcdfgklmnp" for end in ("arn", "ole", "umt", "ix")]
+    told = [" ".join(rng.choices(words, k=9)) for _ in range(60)]
+    source = " ".join(f"The {line} stood." for line in told)
+    index = SourceIndex(source)
+    for line in rng.sample(told, 5):
+        claim, context = f"{line.title()} fell.", " ".join(rng.choices(words, k=4))
+        runs = [list(range(low, high)) for low, high in index._runs]
+        ranked = list(index._ranked(claim, context))
+        assert sorted(ranked) == list(range(len(runs)))
+        wanted = dense_ranking(source, claim, context, runs)
+        assert ranked[0] == wanted[0]
+        assert len(set(ranked[:8]) & set(wanted)) >= 6
+
+
+def test_an_index_of_many_short_lines_stays_small() -> None:
+    source = "\n".join(f"k{n:x}q w{7 * n:x}z" for n in range(4000))
+    tracemalloc.start()
+    index = SourceIndex(source)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 8_000_000 and peak < 30_000_000
+    assert index.nbytes > kept / 10
+
+
+def test_a_cache_keeps_what_was_used_last_within_its_bytes() -> None:
+    made: list[str] = []
+    cache = SizedCache(lambda text: made.append(text) or text, len, most=10)
+    for text in ("aaaa", "bbbb", "aaaa", "cccc", "aaaa", "bbbb", "x" * 11, "x" * 11):
+        assert cache.get(text) == text
+    assert made == ["aaaa", "bbbb", "cccc", "bbbb", "x" * 11, "x" * 11]
+    assert cache.bytes <= 10
+    cache.clear()
+    assert cache.bytes == 0
 
 
 @given(st.text(max_size=400), st.text(max_size=60))
