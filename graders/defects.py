@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from graders.invisible import find_hidden
 from graders.types import Evidence
 
 LOOP_TIMES = 4
@@ -41,11 +42,16 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def find_unreadable(text: str) -> Evidence | None:
-    """A control character, a lone surrogate, or the mark of bytes that were not UTF-8."""
+    """A control character, a lone surrogate, the mark of bytes that were not UTF-8, or invisible
+    characters inside a word."""
     match = _UNREADABLE.search(text)
-    if match is None:
+    if match is not None:
+        return _evidence(text, match.start(), match.end(), f"unreadable character {match[0]!a}")
+    hidden = find_hidden(text)
+    if hidden is None:
         return None
-    return _evidence(text, match.start(), match.end(), f"unreadable character {match[0]!a}")
+    marks = text[slice(*hidden)]
+    return _evidence(text, *hidden, f"invisible character {marks[:1]!a} inside a word")
 
 
 def find_refusal(text: str, start: int = 0) -> Evidence | None:

@@ -58,9 +58,10 @@ class FormGrader:
         text = candidate.text
         if not text.strip():
             return [Evidence("", "the text is empty", 0, 0)]
+        if long := self._too_long(text):
+            return [long]
         searches: tuple[Callable[[str], Evidence | None], ...] = (
             find_unreadable,
-            self._too_long,
             find_refusal,
             find_loop,
             find_repeated_sentence,

@@ -1,7 +1,8 @@
 """What of a text is compared: its word pairs, with its numbers counted several times over.
 
-Case, punctuation and white space don't count. Numbers weigh more than words because two word
-problems from one mould differ in little else, and yet are two problems.
+Case, punctuation, white space and what no reader sees (`graders.invisible`) don't count. Numbers
+weigh more than words because two word problems from one mould differ in little else, and yet are
+two problems.
 """
 
 import re
@@ -9,6 +10,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
+
+from graders.invisible import INVISIBLE
 
 MIN_WORDS = 6
 NUMBER_WEIGHT = 4
@@ -27,18 +30,28 @@ NUMBER_WORDS = frozenset(
 _SAME = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u2212": "-"}
     | dict.fromkeys("\u201c\u201d\u2013\u2014\u2026\u2022\u00a0\u00a3\u20ac\u00b0", " ")
+    | dict.fromkeys(INVISIBLE)
 )
-"""Characters that stand for an ASCII one; punctuation that no word holds becomes a space."""
+"""Characters that stand for an ASCII one; punctuation that no word holds becomes a space, and what
+no reader sees nothing."""
 
 
 def plain(text: str) -> str:
-    """The text with typographic quotes, dashes and minus signs written in ASCII."""
-    return text.translate(_SAME)
+    """The text with typographic quotes, dashes and minus signs in ASCII, without invisible marks.
+
+    Every other character stays in its place.
+    """
+    return text if text.isascii() else text.translate(_SAME)
 
 
 def words_with_offsets(text: str) -> list[tuple[str, int, int]]:
     """The words, numbers and operators of a text, folded, with their offsets in it."""
-    return [(_fold(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(plain(text))]
+    read = plain(text)
+    found = [(_fold(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(read)]
+    if len(read) == len(text):
+        return found
+    places = [at for at, mark in enumerate(text) if mark not in INVISIBLE]
+    return [(word, places[start], places[end - 1] + 1) for word, start, end in found]
 
 
 def words(text: str) -> list[str]:

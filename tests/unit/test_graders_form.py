@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graders.config import FormConfig
-from graders.defects import LONGEST_LOOP, LOOP_TIMES, _cycle, _may_loop
+from graders.defects import LONGEST_LOOP, LOOP_TIMES, _cycle, _may_loop, find_unreadable
 from graders.form import FormGrader
 from graders.language import MIN_LETTERS, script_shares
 from graders.types import Candidate, Grade, Source
@@ -196,3 +196,31 @@ def test_the_cheap_look_for_loops_overlooks_none(
 def test_the_letters_of_ascii_are_counted_as_those_of_any_text(text: str) -> None:
     enough = sum(letter.isalpha() for letter in text) >= MIN_LETTERS
     assert script_shares(text) == ({"LATIN": 1.0} if enough else {})
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u2060", "\ufeff", "\u200d", "\u00ad\u00ad", "\ufe0f"])
+def test_invisible_marks_inside_a_word_are_refused(mark: str) -> None:
+    text = f"The ri{mark}ver is long and wide."
+    found = find_unreadable(text)
+    assert found is not None and "invisible" in found.reason
+    assert text[found.start : found.end] == mark
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A so\u00adft hyphen.",
+        "A family: 👨\u200d👩\u200d👧.",
+        "\u0645\u06cc\u200c\u062e\u0648",
+        "\ufeffA start.",
+    ],
+)
+def test_marks_that_readers_see_the_use_of_are_let_be(text: str) -> None:
+    assert find_unreadable(text) is None
+
+
+def test_a_text_that_is_too_long_has_that_defect_alone() -> None:
+    text = "word " * 20_000 + "\x00"
+    candidate = Candidate("b", 0, "essay", text, text)
+    [evidence] = FormGrader().judge(candidate).evidence
+    assert "too long" in evidence.reason

@@ -3,10 +3,12 @@
 import random
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 
 from graders.config import NoveltyConfig
+from graders.invisible import INVISIBLE
 from graders.novelty import (
     INDEX_VERSION,
     MemoryIndex,
@@ -14,7 +16,7 @@ from graders.novelty import (
     fingerprint,
     novelty_grade,
 )
-from graders.novelty.shingles import similarity
+from graders.novelty.shingles import similarity, words_with_offsets
 
 LIMIT = 1 - NoveltyConfig().threshold
 SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
@@ -205,3 +207,18 @@ def test_a_protected_text_with_five_per_cent_edits_is_caught_inside_a_longer_one
 def test_texts_on_the_same_facts_as_a_protected_one_pass() -> None:
     neighbour = ProtectedTexts([ESSAYS[0]]).nearest(ESSAYS[1], fingerprint(ESSAYS[1]))
     assert neighbour is None or neighbour.similarity < LIMIT
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u00ad", "\u2060", "\u034f", "\U000e0061"])
+def test_invisible_marks_change_no_word(mark: str) -> None:
+    text = "Ann has three red pens and buys four more of them."
+    hidden = mark.join(text)
+    assert similarity(text, hidden) == 1.0
+    assert [hidden[low:high].replace(mark, "") for _, low, high in words_with_offsets(hidden)] == [
+        text[low:high] for _, low, high in words_with_offsets(text)
+    ]
+
+
+def test_every_formatting_character_of_unicode_is_invisible() -> None:
+    marks = {chr(n) for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n)) == "Cf"}
+    assert marks <= INVISIBLE
