@@ -1,7 +1,9 @@
 """Text written to stall or break a grader: judged within moments, or refused with a reason."""
 
+import asyncio
 import random
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +11,9 @@ import pytest
 from graders.answers import AnswersGrader
 from graders.arithmetic import find_equations
 from graders.claims import split_sentences
+from graders.config import ConsistencyConfig
 from graders.consistency import ConsistencyGrader
+from graders.entailment.premise import SourceIndex
 from graders.equivalence import same_answer
 from graders.final_answer import answer_in
 from graders.grounding import MAX_CHARS, check_claim, index_source
@@ -31,6 +35,10 @@ SECONDS = 4.0
         lambda: find_equations("(((1/999999)^64)^64)^64 = 1"),
         lambda: split_sentences("." * 20_000 + "a"),
         lambda: split_sentences("Dr. " * 5000),
+        lambda: split_sentences("\n" * 100_000),
+        lambda: split_sentences("a\n" * 50_000),
+        lambda: split_sentences("A b. " * 20_000),
+        lambda: split_sentences("please note that " * 5000),
         lambda: split_sentences(LETTERS + " b. C"),
         lambda: check_working(LETTERS, "1 + 1 = 2", "2"),
         lambda: answer_in("#" * 20_000 + "\n" * 20_000),
@@ -74,6 +82,80 @@ def test_a_result_too_large_to_compute_does_not_hold() -> None:
     assert equation.value is None and not equation.holds
 
 
+SIZES = (1, 60)
+TEXTS: dict[str, Callable[[int], str]] = {
+    "numbers": lambda n: "".join(
+        f"It has {k} moons and {k * 7} rings of {k} km. " for k in range(8 * n)
+    ),
+    "names": lambda n: "".join(
+        f"Xa{k}bor met Ya{k}dan in Za{k}gul, and she left. " for k in range(8 * n)
+    ),
+    "words": lambda n: "The old mill is not near the quiet river of the town. " * 7 * n,
+    "lines": lambda n: "It is so.\n" * 35 * n,
+    "newlines": lambda n: "a\n" * 100 * n + "\n" * 100 * n,
+    "one sentence": lambda n: "and so it was 5 km from there to here, " * 8 * n,
+}
+SOURCES: dict[str, Callable[[int], str]] = {
+    "sheet": lambda n: "".join(f"Label {k}: value {k} km of Name{k}\n" for k in range(14 * n)),
+    "numbers": lambda n: "".join(
+        f"There are {k} moons and {k} km of ring {k}. " for k in range(9 * n)
+    ),
+    "names": lambda n: "".join(f"Xa{k}por saw Ya{k}tan at Za{k}ful. " for k in range(11 * n)),
+    "words": lambda n: "The old mill stands near the quiet river of the town. " * 7 * n,
+    "short lines": lambda n: "".join(f"k{k}q w{k}z\n" for k in range(40 * n)),
+}
+LONGEST_PAUSE = 2.0
+MOST_MEMORY = 250_000_000
+
+
+async def longest_pause(stop: asyncio.Event) -> float:
+    """The longest time that the event loop went without turning, in seconds."""
+    longest = 0.0
+    while not stop.is_set():
+        began = time.perf_counter()
+        await asyncio.sleep(0.005)
+        longest = max(longest, time.perf_counter() - began)
+    return longest
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("text", TEXTS)
+async def test_long_texts_about_long_sources_stall_no_event_loop(
+    text: str, source: str, size: int
+) -> None:
+    body, told = TEXTS[text](size), SOURCES[source](size)
+    candidate = Candidate("b", 0, "essay", body, body, Source("s", told))
+    grader, stop = ConsistencyGrader(ConsistencyConfig(model=None)), asyncio.Event()
+    watch = asyncio.create_task(longest_pause(stop))
+    began = time.process_time()
+    [grade] = await grader.grade([candidate])
+    assert time.process_time() - began < 6 * SECONDS
+    stop.set()
+    assert await watch < LONGEST_PAUSE
+    assert grade.score is not None or grade.ungraded
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_long_texts_about_long_sources_take_bounded_memory(source: str) -> None:
+    body, told = TEXTS["words"](30), SOURCES[source](30)
+    candidate = Candidate("b", 0, "essay", body, body, Source("s", told))
+    tracemalloc.start()
+    try:
+        await ConsistencyGrader(ConsistencyConfig(model=None)).grade([candidate])
+        SourceIndex(told).premise(body[:1000])
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
+    finally:
+        tracemalloc.stop()
+
+
+async def test_more_pairs_than_the_rules_compare_are_no_opinion() -> None:
+    body, told = "It is so. " * 3000, "The mill is old.\n" * 3000
+    candidate = Candidate("b", 0, "essay", body, body, Source("s", told))
+    [grade] = await ConsistencyGrader(ConsistencyConfig(model=None)).grade([candidate])
+    assert grade.score is None and "split the text or the source" in (grade.ungraded or "")
+
+
 async def test_numbers_of_thousands_of_digits_do_not_break_a_grader() -> None:
     huge = "999999^64*999999^64 = 5 and 1/" + "17" * 2500 + " of it."
     candidate = Candidate(
@@ -81,5 +163,5 @@ async def test_numbers_of_thousands_of_digits_do_not_break_a_grader() -> None:
     )
     for grader in (AnswersGrader(), ConsistencyGrader()):
         [grade] = await grader.grade([candidate])
-        assert grade.score is not None and grade.score < 1
+        assert grade.ungraded or (grade.score is not None and grade.score < 1)
     assert [quantity.value for quantity in find_quantities("1/" + "17" * 2500)][:1] == [1]
