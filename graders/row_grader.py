@@ -15,13 +15,15 @@ from graders.gate import Gate, decide
 from graders.novelty import (
     VERSION,
     MemoryIndex,
+    Neighbour,
     NoveltyIndex,
+    ProtectedTexts,
     copied_from_source,
     fingerprint,
     novelty_grade,
     protect_now,
 )
-from graders.novelty.embedding import Vectors, shared_embedder
+from graders.novelty.embedding import shared_embedder
 from graders.panel import FIRST, Judged, Panel
 from graders.registry import NOVELTY, build_gate, build_graders, check_names
 from graders.rows import RowRecipe, candidate_from_row, graders_for, row_result, unsupported
@@ -50,7 +52,8 @@ class RowGrader:
 
     `graders` names those to use on every row; None chooses by what each row holds. A grader that
     is named but that a row can't support leaves the row ungraded, so rejected. Without `novelty`
-    rows are not compared with each other, and no row's verdict depends on those before it.
+    rows are not compared with each other, and no row's verdict depends on those before it. Texts
+    to `protect` are made ready here and now; `protected` are those that are ready.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class RowGrader:
         thresholds: Mapping[str, float] | None = None,
         recipes: Mapping[str, RowRecipe] | None = None,
         protect: Iterable[str] = (),
+        protected: Sequence[ProtectedTexts] = (),
         index: NoveltyIndex | None = None,
         novelty: bool = True,
     ) -> None:
@@ -73,7 +77,7 @@ class RowGrader:
         self._complete, self._models = complete, models
         self._selection = tuple(dict.fromkeys(graders)) if graders is not None else None
         self._recipes = recipes or {}
-        self._protected = protect_now(protect, config.novelty)
+        self._protected = (*protected, protect_now(protect, config.novelty))
         self._index = index if index is not None else MemoryIndex()
         self._without = () if novelty else (NOVELTY,)
         self._built: dict[str, Grader] = {}
@@ -171,17 +175,17 @@ class RowGrader:
         offset = candidate.text.find(text)
         limit, source = self._config.novelty.max_copied_words, candidate.source
         copied = copied_from_source(text, source, limit, offset) if source and limit else None
-        grades = [
-            novelty_grade(self._index.nearest(text, fp), text, offset, copied),
-            novelty_grade(self._protected.nearest(text, fp, self._vector(text)), text, offset),
-        ]
+        grades = [novelty_grade(self._index.nearest(text, fp), text, offset, copied)]
+        grades += [novelty_grade(near, text, offset) for near in self._nearest_protected(text)]
         if (whole := candidate.text) != text:
-            quoted = self._protected.nearest(whole, fingerprint(whole), self._vector(whole))
-            grades.append(novelty_grade(quoted, whole))
+            grades += [novelty_grade(near, whole) for near in self._nearest_protected(whole)]
         return min(grades, key=lambda grade: 1.0 if grade.score is None else grade.score)
 
-    def _vector(self, text: str) -> Vectors | None:
-        return shared_embedder().embed([text])[0] if self._protected.has_vectors else None
+    def _nearest_protected(self, text: str) -> list[Neighbour | None]:
+        embeds = any(texts.has_vectors for texts in self._protected)
+        vector = shared_embedder().embed([text])[0] if embeds else None
+        fp = fingerprint(text)
+        return [texts.nearest(text, fp, vector) for texts in self._protected]
 
     def _text_to_be_new(self, candidate: Candidate) -> str:
         recipe = self._recipes.get(candidate.recipe)

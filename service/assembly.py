@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from graders.novelty import ProtectedTexts
 from service.settings import Settings
 from workers import compose
 from workers.backends.base import Backend
@@ -24,7 +25,7 @@ async def run_stored(
     settings: Settings,
     *,
     recipes: Mapping[str, Recipe],
-    protect: Sequence[str] = (),
+    protected: Sequence[ProtectedTexts] = (),
     cancel: asyncio.Event | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
@@ -35,7 +36,7 @@ async def run_stored(
         backend,
         settings.graders,
         recipes=recipes,
-        protect=protect,
+        protected=protected,
         time_limit=settings.candidate_timeout_seconds,
         lease_seconds=settings.lease_seconds,
         cancel=cancel,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from graders.novelty import protect_now
 from service.assembly import open_backend, run_stored
 from service.client import GatewayClient, GatewayError
 from service.settings import Settings
@@ -54,9 +55,9 @@ async def run_here(
     try:
         if isinstance(asked, BatchSpec):
             await backend.ready(asked.model)
-            record, _ = await asyncio.to_thread(store.create_batch, asked, None, settings.price)
+            record, _ = await store.call(store.create_batch, asked, None, settings.price)
         else:
-            record = await asyncio.to_thread(store.get_batch, asked)
+            record = await store.call(store.get_batch, asked)
 
         def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
             for row in rows:
@@ -65,16 +66,17 @@ async def run_here(
 
         watcher.batch(batch_object(record))
         await _replay(store, record.id, watcher)
+        protected = await asyncio.to_thread(protect_now, protect, settings.graders.novelty)
         await run_stored(
             record.id,
             store,
             backend,
             settings,
             recipes=recipes,
-            protect=protect,
+            protected=(protected,) if protect else (),
             on_progress=on_progress,
         )
-        return batch_object(await asyncio.to_thread(store.get_batch, record.id))
+        return batch_object(await store.call(store.get_batch, record.id))
     finally:
         await backend.aclose()
         await asyncio.to_thread(store.close)
@@ -115,7 +117,7 @@ async def _replay(store: SqlStore, batch_id: str, watcher: Watcher) -> None:
     """Tell what earlier runs admitted, and refused if that is wanted."""
     for read in (store.samples, store.rejects) if watcher.wants_rejects else (store.samples,):
         after = -1
-        while rows := await asyncio.to_thread(read, batch_id, after, _PAGE):
+        while rows := await store.call(read, batch_id, after, _PAGE):
             for row in rows:
                 _tell(batch_id, row, watcher)
             after = rows[-1].seq

@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from graders.errors import GraderError
+from graders.novelty import ProtectedTexts, protect_now
 from service.assembly import open_backend, run_stored
 from service.changes import Changes
 from service.metrics import Metrics
@@ -20,6 +22,7 @@ from service.sources import read_texts
 from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, WorkerError
 from workers.recipes import Recipe, known_recipes
+from workers.shared_work import SharedWork
 from workers.store import BatchRecord, SqlStore
 from workers.types import BatchSpec, LedgerRow, Progress
 
@@ -27,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 RESUME_SECONDS = 2.0
 """How often to look for batches that nobody runs."""
+FAIL_FAST_SECONDS = 2.0
+"""How long a request waits for its model's load to fail."""
 RETRY_SECONDS = 15.0
 """How long a batch that stopped for want of something (a model, room on the disk) is left alone."""
 
@@ -53,7 +58,8 @@ class BatchRunner:
         self.metrics = Metrics(lambda: self._running)
         self.store: SqlStore
         self.closing = False
-        self.protect: tuple[str, ...] = ()
+        self._protected: asyncio.Future[tuple[ProtectedTexts, ...]] | None = None
+        self._loads: dict[str, SharedWork[None]] = {}
         self._runs: dict[str, _Run] = {}
         self._not_before: dict[str, float] = {}
         self._running = 0
@@ -69,11 +75,13 @@ class BatchRunner:
         if self._started:
             return
         self.recipes = known_recipes(self.settings.recipe_files)
-        self.protect = read_texts(self.settings.protect_files)
+        texts = read_texts(self.settings.protect_files)
         self.store = await asyncio.to_thread(
             SqlStore, self.settings.database_url, self.settings.graders.novelty
         )
         self._started = True
+        if texts:
+            self._protected = asyncio.ensure_future(self._protect(texts))
         self._in_background(self._resume_forever())
 
     async def aclose(self) -> None:
@@ -81,11 +89,14 @@ class BatchRunner:
         if self.closing:
             return
         self.closing = True
-        tasks = [run.task for run in self._runs.values() if run.task] + list(self._background)
+        tasks: set[asyncio.Future[Any]] = {run.task for run in self._runs.values() if run.task}
+        tasks |= self._background | ({self._protected} if self._protected else set())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        for load in self._loads.values():
+            await load.aclose()
         self.changes.announce_all()
         await self.backend.aclose()
         await self.engines.aclose()
@@ -94,24 +105,33 @@ class BatchRunner:
     async def submit(self, spec: BatchSpec, key: str | None = None) -> tuple[BatchRecord, bool]:
         """Store a batch and start it; the flag is False when the key had made it before.
 
-        Raises EngineUnavailableError before anything is stored, IdempotencyConflictError and
-        StoreError.
+        Raises EngineUnavailableError, before anything is stored, when the model is known at once
+        not to load; one that takes its time loads while the batch waits. Raises
+        IdempotencyConflictError and StoreError.
         """
-        await self.backend.ready(spec.model)
-        record, created = await asyncio.to_thread(
-            self.store.create_batch, spec, key, self.settings.price
-        )
+        if key is not None:
+            known = await self.store.call(self.store.find_by_key, spec, key)
+            if known is not None:
+                return known, False
+        await self._begin_load(spec.model)
+        price = self.settings.price
+        record, created = await self.store.call(self.store.create_batch, spec, key, price)
         if created:
             self._launch(record.id)
         return record, created
 
+    async def protected(self) -> tuple[ProtectedTexts, ...]:
+        """What `protect_files` hold, made ready once. Raises GraderConfigError."""
+        return await asyncio.shield(self._protected) if self._protected else ()
+
     async def record(self, batch_id: str) -> BatchRecord:
         """The batch as stored. Raises BatchNotFoundError."""
-        return await asyncio.to_thread(self.store.get_batch, batch_id)
+        return await self.store.call(self.store.get_batch, batch_id)
 
     async def cancel(self, batch_id: str) -> BatchRecord:
         """Ask a batch to stop, whoever runs it; one that has ended is left as it is."""
-        record = await asyncio.to_thread(self.store.request_cancel, batch_id)
+        record = await self.store.call(self.store.request_cancel, batch_id)
+        self._not_before.pop(batch_id, None)
         run = self._runs.get(batch_id)
         if run is not None:
             run.cancel.set()
@@ -129,6 +149,17 @@ class BatchRunner:
 
         self._in_background(cancel())
 
+    async def _begin_load(self, model: str) -> None:
+        """Have the model loaded; wait for that no longer than a wrong one takes to be found out."""
+        if self.backend.loaded(model):
+            return
+        if model not in self._loads:
+            self._loads[model] = SharedWork(f"load {model}", lambda: self.backend.ready(model))
+        loading = self._loads[model].begin()
+        done, _ = await asyncio.wait([loading], timeout=FAIL_FAST_SECONDS)
+        if done:
+            await loading
+
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
@@ -144,7 +175,7 @@ class BatchRunner:
         """Launch what nobody runs: left by a process that died, or by one short of something."""
         while True:
             try:
-                for batch_id in await asyncio.to_thread(self.store.unfinished):
+                for batch_id in await self.store.call(self.store.unfinished):
                     if self._not_before.get(batch_id, 0.0) <= time.monotonic():
                         self._launch(batch_id)
             except WorkerError as exc:
@@ -177,6 +208,9 @@ class BatchRunner:
             del self._runs[run.batch_id]
             self.changes.announce(run.batch_id)
 
+    async def _protect(self, texts: Sequence[str]) -> tuple[ProtectedTexts, ...]:
+        return (await asyncio.to_thread(protect_now, texts, self.settings.graders.novelty),)
+
     def _has_room(self) -> bool:
         return self._running < self.settings.max_running_batches
 
@@ -195,7 +229,7 @@ class BatchRunner:
             self.backend,
             self.settings,
             recipes=self.recipes,
-            protect=self.protect,
+            protected=await self.protected(),
             cancel=run.cancel,
             on_progress=on_progress,
         )

@@ -1,12 +1,11 @@
 """Follows a batch through the store: what is there, then what comes, until the batch ends."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from service.changes import wait
 from service.runner import BatchRunner
 from service.views import ENDED
-from workers.store import BatchRecord
+from workers.store import BatchRecord, SqlStore
 from workers.types import LedgerRow
 
 PAGE = 200
@@ -17,10 +16,12 @@ Fetch = Callable[[str, int, int], list[LedgerRow]]
 """The store's `samples` or `rejects`: batch id, after which `seq`, at most how many."""
 
 
-async def read(fetch: Fetch, batch_id: str, after: int) -> AsyncIterator[LedgerRow]:
+async def read(
+    store: SqlStore, fetch: Fetch, batch_id: str, after: int
+) -> AsyncIterator[LedgerRow]:
     """What the ledger holds now, in `seq` order, page by page."""
     while True:
-        page = await asyncio.to_thread(fetch, batch_id, after, PAGE)
+        page = await store.call(fetch, batch_id, after, PAGE)
         for row in page:
             yield row
         if len(page) < PAGE:
@@ -33,7 +34,7 @@ async def follow(
 ) -> AsyncIterator[LedgerRow]:
     """The same, then every row as it is written; ends with the batch, or with this gateway."""
     async for _ in states(runner, batch_id):
-        async for row in read(fetch, batch_id, after):
+        async for row in read(runner.store, fetch, batch_id, after):
             after = row.seq
             yield row
 

@@ -2,6 +2,7 @@
 
 WorkerError
 ├── SpecError               the request can't be run as written; says what to change
+│   ├── NotConfiguredError  this process lacks what the request names; another may have it
 │   └── AuditError          an audit can't be drawn or labelled so; says what to do first
 ├── RecipeError             a recipe file can't be loaded or breaks its contract
 ├── EngineError             one generation failed
@@ -24,6 +25,10 @@ class WorkerError(Exception):
 
 class SpecError(WorkerError):
     """The request can't be run as written."""
+
+
+class NotConfiguredError(SpecError):
+    """The request names what is not configured in this process; it may be in another."""
 
 
 class AuditError(SpecError):

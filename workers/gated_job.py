@@ -58,7 +58,7 @@ async def run_gated(config: GatedConfig, progress: JobProgress) -> BatchRecord:
         backend = open_backend(config.backend, EnginePool(config.models), config.graders)
         opened.push_async_callback(backend.aclose)
         await _run(record, store, backend, config, recipes, progress)
-        record = await asyncio.to_thread(store.get_batch, record.id)
+        record = await store.call(store.get_batch, record.id)
         await asyncio.to_thread(_write_out, record, store, folder, config)
     counts = _counts(record.progress)
     progress.cost(cost_of(record.progress, record.price))

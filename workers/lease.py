@@ -35,7 +35,7 @@ class Lease:
         self._renewal: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        self.record = await asyncio.to_thread(
+        self.record = await self._store.call(
             self._store.claim, self._batch_id, self.owner, self._seconds
         )
         self.cancel_requested = self.record.status is Status.CANCELLING
@@ -51,7 +51,7 @@ class Lease:
         self._renewal.cancel()
         # A lease that can't be released expires by itself.
         with contextlib.suppress(StoreError):
-            await asyncio.to_thread(self._store.release, self._batch_id, self.owner)
+            await self._store.call(self._store.release, self._batch_id, self.owner)
 
     async def _keep(self) -> None:
         expires = time.monotonic() + self._seconds
@@ -59,7 +59,7 @@ class Lease:
             await asyncio.sleep(self._seconds / 3)
             began = time.monotonic()
             try:
-                status = await asyncio.to_thread(
+                status = await self._store.call(
                     self._store.renew, self._batch_id, self.owner, self._seconds
                 )
             except BatchBusyError as exc:

@@ -52,7 +52,7 @@ async def run_batch(
     *,
     gate: Gate,
     novelty_text: Callable[[Candidate], str],
-    protected: ProtectedTexts | None = None,
+    protected: Sequence[ProtectedTexts] = (),
     cancel: asyncio.Event | None = None,
     on_progress: OnProgress | None = None,
     lease: Lease | None = None,
@@ -99,7 +99,7 @@ class _Run:
         lease: Lease,
         *,
         gate: Gate,
-        protected: ProtectedTexts | None,
+        protected: Sequence[ProtectedTexts],
         novelty_text: Callable[[Candidate], str],
         cancel: asyncio.Event,
         on_progress: OnProgress | None,
@@ -132,6 +132,7 @@ class _Run:
         self._lease.on_change = self._dispatcher.wake
         try:
             await self._catch_up()
+            await self._start_clock()
             reason = await self._loop()
             reason = await self._settle(reason)
             return await self._conclude(reason)
@@ -180,7 +181,7 @@ class _Run:
     async def _conclude(self, reason: StopReason) -> BatchResult:
         status = _status(reason, self._spec.fail_on_shortfall)
         message = self._message(reason)
-        await asyncio.to_thread(
+        await self._store.call(
             self._store.set_status,
             self._batch_id,
             status,
@@ -188,12 +189,19 @@ class _Run:
             message=message,
             owner=self._lease.owner,
         )
-        self._progress = await asyncio.to_thread(self._store.progress, self._batch_id)
+        self._progress = await self._store.call(self._store.progress, self._batch_id)
         return BatchResult(status, reason, self._progress, message)
+
+    async def _start_clock(self) -> None:
+        """Loading the model is over; from here on the time is the batch's own."""
+        owner = self._lease.owner
+        self._progress = await self._store.call(self._store.start_clock, self._batch_id, owner)
+        self._elapsed_before = self._progress.elapsed_seconds
+        self._began = time.monotonic()
 
     async def _catch_up(self) -> None:
         """Learn from the ledger what earlier runs learned."""
-        rows = await asyncio.to_thread(self._store.outcomes, self._batch_id)
+        rows = await self._store.call(self._store.outcomes, self._batch_id)
         for source_id, outcome, error in rows:
             self._observe(source_id, outcome, error)
         if self._on_progress:
@@ -214,7 +222,7 @@ class _Run:
     async def _admit(self, produced: Sequence[Produced]) -> None:
         if not produced:
             return
-        rows = await asyncio.to_thread(
+        rows = await self._store.call(
             self._store.admit,
             self._batch_id,
             produced,
@@ -225,7 +233,7 @@ class _Run:
             owner=self._lease.owner,
         )
         self._admitted_at = time.monotonic()
-        self._progress = await asyncio.to_thread(self._store.progress, self._batch_id)
+        self._progress = await self._store.call(self._store.progress, self._batch_id)
         for row in rows:
             self._observe(row.source_id, row.outcome, row.error)
         if self._on_progress:

@@ -33,6 +33,7 @@ class StopReason(StrEnum):
     NO_USABLE_SOURCE = "no_usable_source"
     ENGINE_FAILING = "engine_failing"
     JUDGE_UNHEALTHY = "judge_unhealthy"
+    CANNOT_RUN = "cannot_run"
 
 
 class Outcome(StrEnum):
@@ -51,7 +52,8 @@ class Budget:
     tokens of the candidates in the ledger, rejected ones too; not the tokens that graders have the
     model generate, nor those of failed candidates. It is looked at after each admission, and no
     more is drawn than the mean price so far affords, so it may be overshot by what was in flight.
-    `max_seconds` is the time that the batch has run, over all its runs. `max_money` needs a price,
+    `max_seconds` is the time that the batch has drawn, over all its runs; loading its model does
+    not count. `max_money` needs a price,
     counts what the engines' busy time costs at it, and is kept as `max_tokens` is.
     """
 

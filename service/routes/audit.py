@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from starlette.concurrency import run_in_threadpool
 
 from service.audits import audit_object
 from service.deps import Runner
@@ -29,7 +28,7 @@ async def draw(
     Label them in the order given. Asked again, the draw is the same; a greater `count` adds to it.
     """
     asked = body or AuditBody()
-    audit = await run_in_threadpool(runner.store.audits.draw, batch_id, asked.count, asked.seed)
+    audit = await runner.store.call(runner.store.audits.draw, batch_id, asked.count, asked.seed)
     return await _with_samples(runner, audit, confidence)
 
 
@@ -42,7 +41,7 @@ async def label(
     for index, item in enumerate(body.labels):
         if labels.setdefault(item.seq, item.correct) is not item.correct:
             raise RequestError(f"labels[{index}]", f"sample {item.seq} has two labels here")
-    audit = await run_in_threadpool(
+    audit = await runner.store.call(
         runner.store.audits.label, batch_id, labels, replace=body.replace
     )
     return audit_object(audit, confidence)
@@ -59,7 +58,7 @@ async def read(
 
     Exact, with no assumption but the labels, and valid whenever the labelling stops.
     """
-    audit = await run_in_threadpool(runner.store.audits.get, batch_id)
+    audit = await runner.store.call(runner.store.audits.get, batch_id)
     return (
         await _with_samples(runner, audit, confidence)
         if samples
@@ -71,5 +70,5 @@ async def _with_samples(
     runner: BatchRunner, audit: AuditRecord, confidence: float
 ) -> dict[str, Any]:
     seqs = [item.seq for item in audit.draws]
-    rows = await run_in_threadpool(runner.store.audits.samples, audit.batch_id, seqs)
+    rows = await runner.store.call(runner.store.audits.samples, audit.batch_id, seqs)
     return audit_object(audit, confidence, rows)

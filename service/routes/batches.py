@@ -1,5 +1,6 @@
 """Batches: ask for one, see how far it is, read what passed and what did not, stop it."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
@@ -43,7 +44,10 @@ async def create(
     201 with the new batch. The same request under the same `Idempotency-Key` again: 200 with the
     same batch; another request under that key: 409.
     """
-    spec = to_spec(body, runner.settings, runner.recipes, idempotency_key=idempotency_key)
+    settings, recipes = runner.settings, runner.recipes
+    spec = await asyncio.to_thread(
+        to_spec, body, settings, recipes, idempotency_key=idempotency_key
+    )
     record, created = await runner.submit(spec, idempotency_key)
     response.status_code = 201 if created else 200
     response.headers["location"] = f"/v1/batches/{record.id}"
@@ -57,7 +61,7 @@ async def list_batches(
     after: Annotated[str | None, Query(description="the last id of the page before")] = None,
 ) -> dict[str, Any]:
     """Batches, the newest first."""
-    records = await run_in_threadpool(runner.store.list_batches, limit=limit + 1, after=after)
+    records = await runner.store.call(runner.store.list_batches, limit=limit + 1, after=after)
     page = records[:limit]
     return {
         "object": "list",
@@ -134,7 +138,7 @@ def _rows(
 ) -> AsyncIterator[LedgerRow]:
     if following:
         return follow(runner, fetch, batch_id, after)
-    return read(fetch, batch_id, after)
+    return read(runner.store, fetch, batch_id, after)
 
 
 def _ndjson(lines: AsyncIterator[bytes]) -> StreamingResponse:
@@ -144,7 +148,10 @@ def _ndjson(lines: AsyncIterator[bytes]) -> StreamingResponse:
 async def _parquet(runner: BatchRunner, batch_id: str, after: int) -> Response:
     if find_spec("pyarrow") is None:
         raise NotAcceptableError("Parquet needs pyarrow, which this gateway lacks")
-    rows = [sample_line(batch_id, row) async for row in read(runner.store.samples, batch_id, after)]
+    rows = [
+        sample_line(batch_id, row)
+        async for row in read(runner.store, runner.store.samples, batch_id, after)
+    ]
     folder = tempfile.TemporaryDirectory(prefix="winnow-")
     path = Path(folder.name) / f"{batch_id}.parquet"
     await run_in_threadpool(write_rows, str(path), iter(rows))

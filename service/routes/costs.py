@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 
 from service.deps import Runner
 from workers.costs import cost_of, totals
@@ -19,6 +18,6 @@ async def costs(runner: Runner) -> dict[str, Any]:
     One for each currency that batches were priced in, and one for those without a price.
     `saved_tokens` are estimates; `elapsed_seconds` of batches that ran side by side overlap.
     """
-    spent = await run_in_threadpool(runner.store.spendings)
+    spent = await runner.store.call(runner.store.spendings)
     found = totals([cost_of(progress, price) for progress, price in spent])
     return {"object": "list", "data": [asdict(cost) for cost in found]}

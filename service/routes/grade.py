@@ -1,11 +1,13 @@
 """Grades texts that you already have with the graders and the gate of the batches."""
 
+import asyncio
 from typing import Any
 
 import orjson
 from fastapi import APIRouter
 
 from graders.base import Complete
+from graders.novelty import protect_now
 from graders.row_grader import RowGrader
 from service.deps import Runner
 from service.errors import RequestError
@@ -35,6 +37,8 @@ async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
     do not. `graders` selects; else what a row holds decides.
     """
     check_texts("protect", body.protect, runner.settings)
+    novelty = runner.settings.graders.novelty
+    own = await asyncio.to_thread(protect_now, body.protect, novelty)
     grader = RowGrader(
         runner.settings.graders,
         await _complete(body, runner),
@@ -42,7 +46,7 @@ async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
         graders=body.graders,
         thresholds=body.gate.thresholds,
         recipes=runner.recipes,
-        protect=(*runner.protect, *body.protect),
+        protected=(*await runner.protected(), own),
     )
     for index, row in enumerate(body.rows):
         check_row_length(index, row, runner.settings)

@@ -26,7 +26,7 @@ async def readyz(runner: Runner) -> dict[str, Any]:
 
     503 while it loads, and with the reason when it can't be loaded.
     """
-    await asyncio.to_thread(runner.store.check)
+    await runner.store.call(runner.store.check)
     name = runner.settings.model_name
     try:
         async with asyncio.timeout(LOAD_SECONDS):

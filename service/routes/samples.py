@@ -1,5 +1,6 @@
 """A few samples at once: one request, NDJSON as they are admitted."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
@@ -26,7 +27,7 @@ async def generate(body: BatchBody, runner: Runner) -> StreamingResponse:
     if body.count > SYNCHRONOUS_COUNT:
         limit = f"{body.count} is above {SYNCHRONOUS_COUNT}; POST /v1/batches takes more"
         raise RequestError("count", limit)
-    spec = to_spec(body, runner.settings, runner.recipes)
+    spec = await asyncio.to_thread(to_spec, body, runner.settings, runner.recipes)
     record, _ = await runner.submit(spec)
     headers = {"winnow-batch": record.id}
     return StreamingResponse(_lines(runner, record.id), headers=headers, media_type=NDJSON)

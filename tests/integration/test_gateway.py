@@ -2,15 +2,22 @@
 
 import asyncio
 import io
+import threading
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from graders.config import GradersConfig
+from graders.config import GradersConfig, NoveltyConfig
+from graders.novelty import ProtectedTexts, protect_now
 from graders.row_grader import RowGrader, grade_rows
 from tests.integration.conftest import SHEETS, OpenGateway, fake
+from workers.engines.base import Engine
+from workers.engines.pool import EnginePool
+from workers.errors import EngineUnavailableError
 
 Json = dict[str, Any]
 
@@ -206,3 +213,67 @@ async def test_a_spent_budget_ends_a_batch_with_what_it_has_or_fails_it(
             batch = await finished(http, batch_id)
             assert (batch["status"], batch["stop_reason"]) == (status, "max_candidates")
             assert sum(batch["request_counts"].values()) == 4 + 20
+
+
+async def test_a_batch_is_stored_while_its_model_still_loads_and_a_key_finds_it_again(
+    open_gateway: OpenGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.runner.FAIL_FAST_SECONDS", 0.05)
+    loading = asyncio.Event()
+
+    async def slow(self: EnginePool, name: str) -> Engine:
+        await loading.wait()
+        return await get(self, name)
+
+    get = EnginePool.get
+    monkeypatch.setattr(EnginePool, "get", slow)
+    key = {"idempotency-key": "k"}
+    async with open_gateway() as http:
+        made = await http.post("/v1/batches", json=request(), headers=key)
+        again = await http.post("/v1/batches", json=request(), headers=key)
+        assert (made.status_code, again.status_code) == (201, 200)
+        batch_id = made.json()["id"]
+        loading.set()
+        assert (await finished(http, batch_id))["status"] == "completed"
+
+
+async def test_a_key_finds_its_batch_while_the_model_is_down(
+    open_gateway: OpenGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"idempotency-key": "k"}
+    async with open_gateway() as http:
+        batch_id = (await http.post("/v1/batches", json=request(), headers=key)).json()["id"]
+        await finished(http, batch_id)
+
+    async def down(self: EnginePool, name: str) -> Engine:
+        raise EngineUnavailableError("the model is down")
+
+    monkeypatch.setattr(EnginePool, "get", down)
+    async with open_gateway() as http:
+        again = await http.post("/v1/batches", json=request(), headers=key)
+        other = await http.post("/v1/batches", json=request())
+        assert (again.status_code, again.json()["id"]) == (200, batch_id)
+        assert other.status_code == 503
+        assert [each["id"] for each in (await http.get("/v1/batches")).json()["data"]] == [batch_id]
+
+
+async def test_texts_of_protect_files_are_made_ready_once_and_not_in_the_event_loop(
+    open_gateway: OpenGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "exam.txt"
+    path.write_text("An exam question of some words that nobody may repeat.")
+    made: list[str] = []
+
+    def watched(texts: Iterable[str], config: NoveltyConfig) -> ProtectedTexts:
+        made.append(threading.current_thread().name)
+        return protect_now(texts, config)
+
+    monkeypatch.setattr("service.runner.protect_now", watched)
+    async with open_gateway(protect_files=[str(path)]) as http:
+        for _ in range(2):
+            row = {"id": "a", "text": path.read_text(), "source": "x"}
+            graded = await http.post("/v1/grade", json={"rows": [row], "graders": ["novelty"]})
+            assert graded.json()["data"][0]["verdict"] == "rejected"
+            batch_id = (await http.post("/v1/batches", json=request())).json()["id"]
+            await finished(http, batch_id)
+    assert len(made) == 1 and made[0] != threading.main_thread().name

@@ -1,21 +1,26 @@
 """A batch is run only by the process that holds it, and only that one loads its model."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graders.calibration.certificate import Certificate
 from graders.types import Source
 from service.assembly import open_backend, run_stored
 from service.settings import Settings, load_settings
+from workers.backends.base import Job
+from workers.engines.config import EngineConfig
 from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, SpecError
+from workers.producer import Producer
 from workers.recipes import SHIPPED
 from workers.store import SqlStore
-from workers.types import BatchSpec, Status
+from workers.types import BatchSpec, Status, StopReason
 
 SOURCES = (Source("a", "Name: Aldra\nKind: river\nLength: 412 km"),)
 
@@ -68,3 +73,78 @@ async def test_a_batch_whose_model_is_not_configured_is_released_for_who_has_it(
     with pytest.raises(SpecError, match="gone, which is not configured here"):
         await run_stored(batch_id, store, backend, settings, recipes=SHIPPED)
     store.claim(batch_id, "another process")
+    store.release(batch_id, "another process")
+    assert "gone, which is not configured here" in store.get_batch(batch_id).message
+
+
+@pytest.mark.parametrize("missing", [{"model": "gone"}, {"recipe": "gone"}, {}])
+async def test_a_batch_that_is_to_be_cancelled_ends_whatever_it_would_lack(
+    store: SqlStore, settings: Settings, missing: dict[str, str]
+) -> None:
+    batch_id = stored(store, **missing)
+    store.request_cancel(batch_id)
+    backend = open_backend(settings, EnginePool(settings.models))
+    await run_stored(batch_id, store, backend, settings, recipes=SHIPPED)
+    record = store.get_batch(batch_id)
+    assert (record.status, record.stop_reason) == (Status.CANCELLED, StopReason.CANCELLED)
+    assert record.message == "0 of 2 samples: cancelled"
+    assert not backend.loaded("fake")
+
+
+class LoadingBackend:
+    """Loads for ever."""
+
+    def __init__(self, models: Mapping[str, EngineConfig]) -> None:
+        self.models = models
+        self.loading = asyncio.Event()
+        self.gave_up = False
+
+    async def ready(self, model: str) -> None:
+        await asyncio.Event().wait()
+
+    def loaded(self, model: str) -> bool:
+        return False
+
+    @contextlib.asynccontextmanager
+    async def producer(self, job: Job) -> AsyncIterator[Producer]:
+        self.loading.set()
+        try:
+            await self.ready(job.model)
+        finally:
+            self.gave_up = True
+        raise AssertionError("not reached")
+        yield
+
+    async def aclose(self) -> None:
+        """Nothing was started."""
+
+
+async def test_a_batch_is_cancelled_while_its_model_loads(
+    store: SqlStore, settings: Settings
+) -> None:
+    batch_id = stored(store)
+    backend, cancel = LoadingBackend(settings.models), asyncio.Event()
+    running = asyncio.create_task(
+        run_stored(batch_id, store, backend, settings, recipes=SHIPPED, cancel=cancel)
+    )
+    await backend.loading.wait()
+    cancel.set()
+    await running
+    assert backend.gave_up
+    assert store.get_batch(batch_id).status is Status.CANCELLED
+
+
+async def test_a_batch_that_can_run_nowhere_as_asked_fails_and_says_why(
+    store: SqlStore, settings: Settings
+) -> None:
+    certificate = Certificate(
+        0.1, 0.95, 0.08, 0.5, 0.6, 0.05, 60, 100, 200, 200, 0,
+        grader="consistency", grader_version="of yore",
+    )  # fmt: skip
+    batch_id = stored(store, recipe="essay", certificate=certificate)
+    backend = open_backend(settings, EnginePool(settings.models))
+    await run_stored(batch_id, store, backend, settings, recipes=SHIPPED)
+    await backend.aclose()
+    record = store.get_batch(batch_id)
+    assert (record.status, record.stop_reason) == (Status.FAILED, StopReason.CANNOT_RUN)
+    assert "certificate is for consistency of yore" in record.message

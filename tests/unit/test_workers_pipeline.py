@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from graders.gate import Gate
 from graders.types import Candidate, Failure, Grade, Source, Verdict
 from workers.errors import BatchBusyError, StoreFullError
+from workers.lease import Lease
 from workers.pipeline import run_batch, seed_of
 from workers.store import SqlStore
 from workers.types import (
@@ -189,6 +190,22 @@ async def test_time_runs_out_even_when_nothing_ever_comes_back(store: SqlStore) 
     assert (result.status, result.stop_reason) == (Status.COMPLETED, StopReason.MAX_SECONDS)
     errors = {row.error for row in store.rejects(batch_id)}
     assert errors == {"cancelled: the batch stopped (max_seconds)"}
+
+
+async def test_the_time_before_the_first_draw_is_not_the_batchs(store: SqlStore) -> None:
+    spec = replace(SPEC, budget=Budget(max_seconds=0.3))
+    batch_id = store.create_batch(spec)[0].id
+    for slots in (1, 4):
+        async with Lease(store, batch_id, 0.15) as lease:
+            await asyncio.sleep(0.4)
+            if slots == 1:
+                continue
+            result = await run_batch(
+                batch_id, spec, ScriptedProducer(), store,
+                gate=GATE, novelty_text=lambda candidate: candidate.text, lease=lease,
+            )  # fmt: skip
+    assert result.stop_reason is StopReason.COUNT_REACHED
+    assert result.progress.elapsed_seconds < 0.3
 
 
 async def test_cancelling_keeps_what_came_before_the_first_unfinished_draw_and_no_more(

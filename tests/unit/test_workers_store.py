@@ -1,9 +1,10 @@
 """The store: batches written once, gapless ledgers, one winner among near-duplicates."""
 
+import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def admit(
     batch_id: str,
     *items: Produced,
     room: int = 100,
-    protected: ProtectedTexts | None = None,
+    protected: Sequence[ProtectedTexts] = (),
 ) -> list[LedgerRow]:
     return store.admit(
         batch_id,
@@ -214,7 +215,7 @@ def test_a_near_duplicate_is_rejected_whoever_was_admitted_before(store: SqlStor
 
 
 def test_a_protected_text_is_not_repeated(store: SqlStore, batch_id: str) -> None:
-    [row] = admit(store, batch_id, produced(0), protected=ProtectedTexts([text_of(0)]))
+    [row] = admit(store, batch_id, produced(0), protected=[ProtectedTexts([text_of(0)])])
     assert row.outcome is Outcome.REJECTED
 
 
@@ -300,6 +301,8 @@ def test_a_cancel_request_waits_for_whoever_runs_the_batch(store: SqlStore, batc
 def test_the_running_time_of_a_batch_stands_still_once_it_has_ended(store: SqlStore) -> None:
     batch_id = store.create_batch(SPEC)[0].id
     store.claim(batch_id, "one")
+    store.renew(batch_id, "one")
+    assert store.start_clock(batch_id, "one").elapsed_seconds == 0
     store.set_status(batch_id, Status.COMPLETED, owner="one")
     ended = store.get_batch(batch_id)
     assert ended.progress.elapsed_seconds > 0
@@ -308,6 +311,18 @@ def test_the_running_time_of_a_batch_stands_still_once_it_has_ended(store: SqlSt
     store.claim(batch_id, "another")
     store.release(batch_id, "another")
     assert store.get_batch(batch_id) == ended
+
+
+async def test_the_store_is_called_in_threads_that_others_do_not_fill(
+    store: SqlStore, batch_id: str
+) -> None:
+    free = threading.Event()
+    loop = asyncio.get_running_loop()
+    grading = [loop.run_in_executor(None, free.wait) for _ in range(64)]
+    progress = await store.call(store.progress, batch_id)
+    free.set()
+    await asyncio.gather(*grading)
+    assert progress.accepted == 0
 
 
 def test_batches_that_have_not_ended_are_unfinished(store: SqlStore) -> None:

@@ -32,7 +32,7 @@ def claim(connection: Connection, batch_id: str, owner: str, seconds: float) -> 
         .values(
             owner=owner,
             lease_expires_at=now + seconds,
-            counted_at=case((batches.c.ended_at.is_(None), now)),
+            counted_at=None,
             started_at=func.coalesce(batches.c.started_at, now),
             status=case((status.in_(_STARTING), Status.IN_PROGRESS.value), else_=status),
         )
@@ -40,6 +40,12 @@ def claim(connection: Connection, batch_id: str, owner: str, seconds: float) -> 
     if claimed.rowcount == 0:
         read_batch(connection, batch_id)
         raise BatchBusyError(f"another process is running {batch_id}")
+
+
+def start_clock(connection: Connection, batch_id: str) -> None:
+    """The batch's time runs from now on; it waits for nothing any more."""
+    running = (batches.c.id == batch_id) & batches.c.ended_at.is_(None)
+    connection.execute(update(batches).where(running).values(counted_at=time.time(), message=""))
 
 
 def renew(connection: Connection, batch_id: str, owner: str, seconds: float) -> Status:
@@ -91,10 +97,14 @@ def require_possible(batch_id: str) -> None:
 
 
 def elapsed_until_now() -> dict[str, Any]:
-    """Column values that count the running time since it was last counted, until it ended."""
+    """Column values that count the running time since it was last counted, until it ended.
+
+    Before its clock was started there is none.
+    """
     now = time.time()
+    counting = batches.c.owner.is_not(None) & batches.c.ended_at.is_(None)
     since: ColumnElement[float] = now - func.coalesce(batches.c.counted_at, now)
     return {
         "elapsed_seconds": batches.c.elapsed_seconds + since,
-        "counted_at": case((batches.c.owner.is_not(None) & batches.c.ended_at.is_(None), now)),
+        "counted_at": case((counting & batches.c.counted_at.is_not(None), now)),
     }

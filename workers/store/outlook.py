@@ -103,14 +103,14 @@ class NoveltyOfStore:
             file = _index_file(url)
             self._meanings = StoredMeanings(self._embedder, config.semantic_threshold, file)
 
-    def outlook(self, more: ProtectedTexts | None) -> Outlook:
+    def outlook(self, more: Sequence[ProtectedTexts]) -> Outlook:
         """The view as of now; `more` are protected texts of one batch."""
         if self._meanings:
             self._meanings.fill_gaps(self._database)
         stored, known = self._database.read(
             lambda connection: self._stored.current(connection, self._version)
         )
-        protected = [each for each in (stored, more) if each is not None]
+        protected = [*([stored] if stored else []), *more]
         return Outlook(self._config, self.index, protected, known, self._embed, self._meanings)
 
     def protect(self, name: str, items: Sequence[tuple[str, str]]) -> None:

@@ -1,12 +1,14 @@
 """The store: batches written once, ledgers that only grow, one transaction per admission."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -38,17 +40,21 @@ from workers.types import (
 )
 
 _CANCELLABLE = (Status.VALIDATING, Status.IN_PROGRESS)
+THREADS = 8
 _PRICED = ("price_per_engine_hour", "currency")
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class SqlStore:
     """Batches, ledgers and the novelty index of one database; safe to share among threads.
 
     `url` is SQLAlchemy's: `sqlite:///winnow.db`, `postgresql+psycopg://user@host/name`. Every
-    method blocks, and raises StoreError when the database refuses, StoreFullError when the disk
-    is full, BatchNotFoundError for an unknown id. Opening raises StoreError for a file that is
-    no database or one that a newer Winnow wrote, GraderConfigError when `config` demands
-    embeddings that are not installed. Without an
+    method blocks (an event loop has it called by `call`). They raise StoreError when the database
+    refuses, StoreFullError when the disk is full, BatchNotFoundError for an unknown id. Opening
+    raises StoreError for a file that is no database or one that a newer Winnow wrote,
+    GraderConfigError when `config` demands embeddings that are not installed. Without an
     `embedder`, texts are embedded as `config` has it.
     """
 
@@ -60,6 +66,7 @@ class SqlStore:
     ) -> None:
         self._database = Database(url)
         self._specs = KnownSpecs()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self.audits = Audits(self._database, self._specs)
         try:
             self._database.write(_bring_up_to_date)
@@ -68,8 +75,20 @@ class SqlStore:
             self._database.close()
             raise
 
+    async def call(
+        self, method: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Result:
+        """Call a method of this store, or of its audits, in threads that nothing else keeps busy.
+
+        Grading fills the event loop's own threads; a lease is renewed and a batch is read in time
+        all the same.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(method, *args, **kwargs))
+
     def close(self) -> None:
-        """Close the connections."""
+        """Wait for calls under way, then close the connections."""
+        self._threads.shutdown(cancel_futures=True)
         self.novelty.close()
         self._database.close()
 
@@ -154,6 +173,29 @@ class SqlStore:
             lambda connection: leases.renew(connection, batch_id, owner, seconds)
         )
 
+    def start_clock(self, batch_id: str, owner: str) -> Progress:
+        """Count the time that the batch runs, from now until its lease is given back or it ends.
+
+        Raises BatchBusyError when another owner has the lease.
+        """
+
+        def work(connection: Connection) -> Progress:
+            row = leases.require_owner(connection, batch_id, owner)
+            leases.start_clock(connection, batch_id)
+            return rows.progress(row)
+
+        return self._database.write(work)
+
+    def note(self, batch_id: str, message: str, owner: str) -> None:
+        """Say in `message` what a batch waits for. Raises BatchBusyError as `renew` does."""
+
+        def work(connection: Connection) -> None:
+            leases.require_owner(connection, batch_id, owner)
+            values = {"message": codec.storable(message)}
+            connection.execute(update(batches).where(batches.c.id == batch_id).values(values))
+
+        self._database.write(work)
+
     def release(self, batch_id: str, owner: str) -> None:
         """Give the lease back; nothing happens when it is another's."""
         self._database.write(lambda connection: leases.release(connection, batch_id, owner))
@@ -166,7 +208,7 @@ class SqlStore:
         room: int,
         gate: Gate,
         novelty_text: Callable[[Candidate], str],
-        protected: ProtectedTexts | None = None,
+        protected: Sequence[ProtectedTexts] = (),
         owner: str | None = None,
     ) -> list[LedgerRow]:
         """Give each candidate its final word, in `seq` order, in one transaction.
