@@ -16,7 +16,7 @@ from tests.integration.conftest import OpenGateway, fake
 from tests.integration.test_gateway import finished, lines, request
 
 Json = dict[str, Any]
-GRADERS = {"consistency": {"judge": False, "model": None}}
+GRADERS = {"consistency": {"model": None}}
 
 
 def calibration(
@@ -29,7 +29,7 @@ def calibration(
         score = draw.random()
         right = score >= 0.7 or draw.random() > 0.5
         texts.append(ScoredText(score, right, f"s{number}"))
-    here = grading_by(load_settings(models=fake(), graders=GRADERS), "consistency", None)
+    here = grading_by(load_settings(models=fake(), graders=GRADERS), "consistency", "fake")
     made = replace(here, **grading)
     write_scored_set(path, ScoredSet("essays", "essay", made, generators, 1.0, tuple(texts)))
     return path
@@ -93,7 +93,7 @@ async def test_what_cannot_be_honoured_is_refused_with_the_best_bound(
     ("grading", "named"),
     [
         ({"version": "0"}, "it was made with consistency 0, here it is"),
-        ({"model": "some-llm"}, "consistency asked some-llm then, and asks no model here"),
+        ({"model": "some-llm"}, "consistency asked some-llm then, and asks scripted here"),
         ({"options": {"judge": False}}, "other options then: "),
         ({"grader": "answers", "version": "1"}, "answers, which is no grader of essay"),
     ],

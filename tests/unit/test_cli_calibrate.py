@@ -62,7 +62,8 @@ def test_rows_are_graded_and_the_file_certifies(folder: Path) -> None:
 
 
 def test_a_batch_of_the_command_line_gets_its_certificate(folder: Path) -> None:
-    assert run("--out", "c.json").exit_code == 0
+    (folder / "winnow.toml").write_text(CONFIG.replace("false", "true"))
+    assert run("--model", "fake", "--out", "c.json").exit_code == 0
     source = "Name: Aldra\nKind: river\nLength: 412 km\nSource: Mount Voss\nMouth: Lake Teal"
     (folder / "a.txt").write_text(source)
     words = "generate --recipe essay --count 1 --sources a.txt --out o.jsonl --max-error-rate"
