@@ -1,21 +1,21 @@
 """Tells whoever follows a batch that it changed, so that nobody polls for what happens here."""
 
 import asyncio
-from collections import defaultdict
+from weakref import WeakValueDictionary
 
 
 class Changes:
-    """One event per batch, replaced at every change.
+    """One event per batch that somebody follows, replaced at every change.
 
     Take the event, read the store, then wait for the event: no change in between is missed.
     """
 
     def __init__(self) -> None:
-        self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._events: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def next(self, batch_id: str) -> asyncio.Event:
-        """Set at the batch's next change."""
-        return self._events[batch_id]
+        """Set at the batch's next change; forgotten once nobody holds it."""
+        return self._events.setdefault(batch_id, asyncio.Event())
 
     def announce(self, batch_id: str) -> None:
         """Wake all who wait for this batch."""

@@ -68,6 +68,10 @@ class NotCertifiableError(RequestError):
         super().__init__(field, message)
 
 
+class StreamBrokenError(Exception):
+    """A stream under way ends before what it promised; its client is to see it break off."""
+
+
 class NotAcceptableError(Exception):
     """The representation asked for by `Accept` can't be made here."""
 
@@ -116,7 +120,8 @@ TABLE: dict[type[Exception], Problem] = {
         HTTPStatus.NOT_ACCEPTABLE,
         "not-acceptable",
         "the format can't be made here",
-        "install `winnow[data]` on the gateway, or ask for application/x-ndjson",
+        "ask for application/x-ndjson; the samples of a batch also come as Parquet, without "
+        "`follow`, from a gateway with `winnow[data]`",
     ),
     IdempotencyConflictError: Problem(
         HTTPStatus.CONFLICT,

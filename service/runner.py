@@ -59,6 +59,7 @@ class BatchRunner:
         self.store: SqlStore
         self.closing = False
         self._protected: asyncio.Future[tuple[ProtectedTexts, ...]] | None = None
+        self._tied: set[str] = set()
         self._loads: dict[str, SharedWork[None]] = {}
         self._runs: dict[str, _Run] = {}
         self._not_before: dict[str, float] = {}
@@ -85,7 +86,10 @@ class BatchRunner:
         self._in_background(self._resume_forever())
 
     async def aclose(self) -> None:
-        """Release every lease, leaving the batches resumable; end all streams; unload models."""
+        """Release every lease, leaving the batches resumable; end all streams; unload models.
+
+        Batches whose only client loses its stream by that are to be cancelled.
+        """
         if self.closing:
             return
         self.closing = True
@@ -97,6 +101,9 @@ class BatchRunner:
             await asyncio.wait(tasks)
         for load in self._loads.values():
             await load.aclose()
+        for batch_id in self._tied:
+            with contextlib.suppress(WorkerError):
+                await self.store.call(self.store.request_cancel, batch_id)
         self.changes.announce_all()
         await self.backend.aclose()
         await self.engines.aclose()
@@ -140,8 +147,15 @@ class BatchRunner:
         self.changes.announce(batch_id)
         return record
 
-    def cancel_soon(self, batch_id: str) -> None:
-        """Cancel without waiting for it; for clients that are gone."""
+    def tie(self, batch_id: str) -> None:
+        """This batch is for one client only, whose stream ends when this gateway stops."""
+        self._tied.add(batch_id)
+
+    def untie(self, batch_id: str, *, served: bool) -> None:
+        """The stream has ended; cancel the batch, without waiting for it, unless it was served."""
+        self._tied.discard(batch_id)
+        if served or self.closing:
+            return
 
         async def cancel() -> None:
             with contextlib.suppress(WorkerError):

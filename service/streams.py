@@ -1,8 +1,9 @@
 """Follows a batch through the store: what is there, then what comes, until the batch ends."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from service.changes import wait
+from service.errors import StreamBrokenError
 from service.runner import BatchRunner
 from service.views import ENDED
 from workers.store import BatchRecord, SqlStore
@@ -32,19 +33,33 @@ async def read(
 async def follow(
     runner: BatchRunner, fetch: Fetch, batch_id: str, after: int
 ) -> AsyncIterator[LedgerRow]:
-    """The same, then every row as it is written; ends with the batch, or with this gateway."""
-    async for _ in states(runner, batch_id):
+    """The same, then every row as it is written; ends with the batch.
+
+    Raises StreamBrokenError when this gateway stops before that.
+    """
+    ended = False
+    async for record in states(runner, batch_id):
         async for row in read(runner.store, fetch, batch_id, after):
             after = row.seq
             yield row
+        ended = record.status in ENDED
+    if not ended:
+        raise StreamBrokenError(f"the gateway stops while {batch_id} runs")
+
+
+def read_all(fetch: Fetch, batch_id: str, after: int) -> Iterator[LedgerRow]:
+    """As `read`; it blocks."""
+    while page := fetch(batch_id, after, PAGE):
+        yield from page
+        after = page[-1].seq
 
 
 async def states(runner: BatchRunner, batch_id: str) -> AsyncIterator[BatchRecord]:
     """The batch whenever it may have changed; ends with its last state, or with this gateway."""
-    while True:
+    while not runner.closing:
         changed = runner.changes.next(batch_id)
         record = await runner.record(batch_id)
         yield record
-        if record.status in ENDED or runner.closing:
+        if record.status in ENDED:
             return
         await wait(changed, POLL_SECONDS)

@@ -15,17 +15,16 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from service.deps import Runner
-from service.errors import NotAcceptableError
+from service.negotiation import NDJSON, PARQUET, chosen
 from service.runner import BatchRunner
 from service.schemas import BatchBody, to_spec
-from service.streams import Fetch, follow, read, states
+from service.streams import Fetch, follow, read, read_all, states
 from service.views import batch_object
 from workers.export import encode_row, write_rows
 from workers.ledger_lines import reject_line, sample_line
 from workers.types import LedgerRow
 
-NDJSON = "application/x-ndjson"
-PARQUET = "application/vnd.apache.parquet"
+VARY = {"vary": "accept"}
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
@@ -94,11 +93,13 @@ async def samples(
 ) -> Response:
     """What was admitted, in `seq` order: NDJSON, or Parquet by `Accept`.
 
-    With `follow` each sample comes as it is admitted, until the batch ends or the gateway stops;
-    the batch's status tells which.
+    With `follow` each sample comes as it is admitted, as NDJSON, until the batch ends; the stream
+    breaks off, without the end of its last chunk, when the gateway stops before that.
     """
+    parquet = find_spec("pyarrow") is not None and not follow_
+    media_type = chosen(request, [NDJSON, PARQUET] if parquet else [NDJSON])
     await runner.record(batch_id)
-    if PARQUET in request.headers.get("accept", ""):
+    if media_type == PARQUET:
         return await _parquet(runner, batch_id, after)
     rows = _rows(runner, runner.store.samples, batch_id, after, follow_)
     return _ndjson(encode_row(sample_line(batch_id, row)) async for row in rows)
@@ -107,11 +108,13 @@ async def samples(
 @router.get("/{batch_id}/rejects", response_class=StreamingResponse)
 async def rejects(
     batch_id: str,
+    request: Request,
     runner: Runner,
     follow_: Annotated[bool, Query(alias="follow")] = False,
     after: After = -1,
 ) -> Response:
     """What was kept out or failed, with every reason and its evidence; NDJSON in `seq` order."""
+    chosen(request, [NDJSON])
     await runner.record(batch_id)
     rows = _rows(runner, runner.store.rejects, batch_id, after, follow_)
     return _ndjson(encode_row(reject_line(batch_id, row)) async for row in rows)
@@ -142,19 +145,19 @@ def _rows(
 
 
 def _ndjson(lines: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(lines, media_type=NDJSON)
+    return StreamingResponse(lines, media_type=NDJSON, headers=VARY)
 
 
 async def _parquet(runner: BatchRunner, batch_id: str, after: int) -> Response:
-    if find_spec("pyarrow") is None:
-        raise NotAcceptableError("Parquet needs pyarrow, which this gateway lacks")
-    rows = [
-        sample_line(batch_id, row)
-        async for row in read(runner.store, runner.store.samples, batch_id, after)
-    ]
+    """A file of its own, written page by page and gone when it was sent."""
     folder = tempfile.TemporaryDirectory(prefix="winnow-")
     path = Path(folder.name) / f"{batch_id}.parquet"
-    await run_in_threadpool(write_rows, str(path), iter(rows))
-    return FileResponse(
-        path, media_type=PARQUET, filename=path.name, background=BackgroundTask(folder.cleanup)
-    )
+    rows = read_all(runner.store.samples, batch_id, after)
+    try:
+        lines = (sample_line(batch_id, row) for row in rows)
+        await run_in_threadpool(write_rows, str(path), lines)
+    except BaseException:
+        folder.cleanup()
+        raise
+    sent = BackgroundTask(folder.cleanup)
+    return FileResponse(path, media_type=PARQUET, filename=path.name, headers=VARY, background=sent)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from graders.base import Complete
 from graders.novelty import protect_now
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", tags=["grade"])
 
 
 @router.post("/grade")
-async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
+async def grade(body: GradeBody, request: Request, runner: Runner) -> dict[str, Any]:
     """Grade rows as `winnow grade` does; one result per row, in order.
 
     No model is asked unless `model` names one: without, only rules and the graders' own small
@@ -55,6 +55,8 @@ async def grade(body: GradeBody, runner: Runner) -> dict[str, Any]:
     try:
         graded: list[dict[str, Any]] = []
         for start in range(0, len(body.rows), CHUNK):
+            if await request.is_disconnected():
+                break
             graded += await grader.grade(body.rows[start : start + CHUNK], start)
     finally:
         await grader.aclose()

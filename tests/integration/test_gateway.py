@@ -14,6 +14,8 @@ import pytest
 from graders.config import GradersConfig, NoveltyConfig
 from graders.novelty import ProtectedTexts, protect_now
 from graders.row_grader import RowGrader, grade_rows
+from service.errors import StreamBrokenError
+from service.negotiation import PARQUET
 from tests.integration.conftest import SHEETS, OpenGateway, fake
 from workers.engines.base import Engine
 from workers.engines.pool import EnginePool
@@ -277,3 +279,33 @@ async def test_texts_of_protect_files_are_made_ready_once_and_not_in_the_event_l
             batch_id = (await http.post("/v1/batches", json=request())).json()["id"]
             await finished(http, batch_id)
     assert len(made) == 1 and made[0] != threading.main_thread().name
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/json", f"{PARQUET};q=0"])
+async def test_a_representation_that_there_is_not_is_no_other(
+    gateway: httpx.AsyncClient, accept: str
+) -> None:
+    batch_id = (await gateway.post("/v1/batches", json=request())).json()["id"]
+    for kind in ("samples", "rejects"):
+        answer = await gateway.get(f"/v1/batches/{batch_id}/{kind}", headers={"accept": accept})
+        assert answer.status_code == answer.json()["status"] == 406
+        assert "application/x-ndjson" in answer.json()["detail"]
+    answer = await gateway.post("/v1/samples", json=request(), headers={"accept": accept})
+    assert answer.status_code == 406
+
+
+async def test_parquet_can_not_be_followed(gateway: httpx.AsyncClient) -> None:
+    batch_id = (await gateway.post("/v1/batches", json=request())).json()["id"]
+    path = f"/v1/batches/{batch_id}/samples?follow=true"
+    answer = await gateway.get(path, headers={"accept": PARQUET})
+    assert answer.status_code == 406 and "follow" in answer.json()["hint"]
+
+
+async def test_a_synchronous_shortfall_that_is_not_allowed_breaks_the_stream_off(
+    gateway: httpx.AsyncClient,
+) -> None:
+    body = request(count=50, budget={"max_candidates": 5}, on_exhausted="fail")
+    with pytest.raises(StreamBrokenError, match=r"is failed: .* max_candidates"):
+        await gateway.post("/v1/samples", json=body)
+    partial = await gateway.post("/v1/samples", json={**body, "on_exhausted": "return_partial"})
+    assert 0 < len(lines(partial)) < 50

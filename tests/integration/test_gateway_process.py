@@ -109,6 +109,23 @@ async def test_a_synchronous_client_that_goes_away_cancels_its_batch(
     assert 0 < batch["request_counts"]["accepted"] < 50
 
 
+async def test_a_synchronous_stream_breaks_off_when_the_gateway_stops_and_its_batch_is_cancelled(
+    new_process: NewProcess,
+) -> None:
+    gateway = new_process(**SLOW)
+    await gateway.start()
+    async with GatewayClient(gateway.url) as client:
+        async with aclosing(client.generate(request(50))) as samples:
+            first = await anext(samples)
+            await gateway.stop(signal.SIGTERM)
+            with pytest.raises(GatewayError):
+                async for _ in samples:
+                    pass
+        await gateway.start()
+        batch = await client.wait(first["batch_id"])
+    assert (batch["status"], batch["stop_reason"]) == ("cancelled", "cancelled")
+
+
 async def test_two_gateways_on_one_database_run_each_batch_once(new_process: NewProcess) -> None:
     first, second = new_process(**SLOW), new_process(**SLOW)
     await first.start()

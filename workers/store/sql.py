@@ -17,7 +17,7 @@ from graders.gate import Gate
 from graders.novelty import ProtectedTexts
 from graders.novelty.embedding import Embedder
 from graders.types import Candidate
-from workers.errors import IdempotencyConflictError, SpecError
+from workers.errors import IdempotencyConflictError, SpecError, StoreError
 from workers.store import admission, codec, leases, novelty, rows
 from workers.store import protected as protection
 from workers.store.audits import Audits
@@ -66,6 +66,7 @@ class SqlStore:
     ) -> None:
         self._database = Database(url)
         self._specs = KnownSpecs()
+        self._closed = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self.audits = Audits(self._database, self._specs)
         try:
@@ -81,13 +82,16 @@ class SqlStore:
         """Call a method of this store, or of its audits, in threads that nothing else keeps busy.
 
         Grading fills the event loop's own threads; a lease is renewed and a batch is read in time
-        all the same.
+        all the same. Raises StoreError once the store is closed.
         """
+        if self._closed:
+            raise StoreError("the store is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(method, *args, **kwargs))
 
     def close(self) -> None:
         """Wait for calls under way, then close the connections."""
+        self._closed = True
         self._threads.shutdown(cancel_futures=True)
         self.novelty.close()
         self._database.close()
