@@ -63,6 +63,26 @@ _NOT_IN_KEY = {
 """What may change between a run and the one that resumes it."""
 
 
+_TELLS_KIND = ("mode", "kind")
+
+
+def _said(value: Any) -> Any:
+    """What of a configuration differs from its defaults, as JSON; kinds are always said."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields.items()
+        return {
+            name: _said(getattr(value, name))
+            for name, field in fields
+            if name in _TELLS_KIND
+            or getattr(value, name) != field.get_default(call_default_factory=True)
+        }
+    if isinstance(value, dict):
+        return {name: _said(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_said(inner) for inner in value]
+    return value
+
+
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -149,9 +169,13 @@ class _Job(_Config):
 
     @property
     def key(self) -> str:
-        """What tells one job from another: all that decides what comes out, and where it goes."""
-        given = self.model_dump(mode="json", exclude=_NOT_IN_KEY)
-        canonical = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+        """What tells one job from another: all that decides what comes out, and where it goes.
+
+        An option left at its default is not part of it: one that a later Winnow adds changes no
+        job's key.
+        """
+        given = {name: value for name, value in _said(self).items() if name not in _NOT_IN_KEY}
+        canonical = orjson.dumps(given, default=str, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()
 
 

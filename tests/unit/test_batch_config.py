@@ -71,3 +71,26 @@ def test_more_workers_are_the_same_job_and_another_seed_is_not() -> None:
     assert parse_job(JOB + "lease_seconds: 3").key == key
     assert parse_job(JOB + "price_per_engine_hour: 3\ncurrency: EUR").key == key
     assert parse_job(JOB + "seed: 1").key != key
+
+
+def test_an_option_at_its_default_is_no_part_of_a_jobs_key() -> None:
+    key = parse_job(JOB).key
+    assert parse_job(JOB + "seed: 0\nthresholds: {}\nbudget: {max_tokens: null}").key == key
+    assert parse_job(JOB + "graders: {form: {}}").key == key
+
+    class Later(GatedConfig):
+        added_later: int = 7
+
+    given = {"recipe": "essay", "count": 2, "sources": {"path": "a.jsonl"}, "out": "o"}
+    later = Later.model_validate({**given, "database": "b.db"})
+    assert later.key == key
+    assert later.model_copy(update={"added_later": 8}).key != key
+
+
+def test_jobs_of_two_modes_and_engines_of_two_kinds_have_two_keys() -> None:
+    passes = "recipe: essay\nsources: {path: a.jsonl}\nout: o\nmode: generate\n"
+    keys = {
+        parse_job(f"{passes}models: {{a: {{kind: {kind}, model: m}}}}").key
+        for kind in ("scripted", "transformers", "vllm")
+    }
+    assert len(keys) == 3
