@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,12 @@ def test_a_command_tells_no_path_of_the_machine(tmp_path: Path) -> None:
 
 
 def test_a_result_is_valid_json(tmp_path: Path) -> None:
-    report = {"a": math.nan, "b": [1.5, -math.inf], "c": np.int64(3), 4: (np.float64("nan"), True)}
+    report: dict[Any, Any] = {
+        "a": math.nan,
+        "b": [1.5, -math.inf],
+        "c": np.int64(3),
+        4: (np.float64("nan"), True),
+    }
     write_result(tmp_path / "r.json", report)
     text = (tmp_path / "r.json").read_text()
     assert json.loads(text) == {"a": None, "b": [1.5, None], "c": 3, "4": [None, True]}

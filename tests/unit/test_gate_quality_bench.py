@@ -332,7 +332,8 @@ def simulated(strength: float, sources: int, seed: int) -> Scored:
     and noise: it tells right from wrong the better, the greater its strength.
     """
     generator = np.random.default_rng(seed)
-    rows, scores = [], []
+    rows: list[LabelledText] = []
+    scores: list[float] = []
     for source in range(sources):
         shared = generator.normal()
         for _ in range(generator.integers(1, 6)):
