@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from older_schemas import make_third_schema
 from older_schemas import run as change
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
@@ -25,6 +25,7 @@ from workers.errors import (
     StoreFullError,
 )
 from workers.store import SqlStore
+from workers.store.schema import batches
 from workers.store.specs import KnownSpecs
 from workers.types import (
     BatchSpec,
@@ -506,3 +507,32 @@ def test_only_as_many_requests_are_kept_in_memory_as_there_is_room_for() -> None
     known.keep("large", "x" * 100, SPEC)
     assert known.get("large") is SPEC
     assert known.get("b4") is None
+
+
+def test_processes_that_start_at_once_make_one_database(url: str) -> None:
+    start = threading.Barrier(4)
+    versions: list[int] = []
+
+    def open_one() -> None:
+        start.wait()
+        with contextlib.closing(SqlStore(url)) as opened:
+            versions.append(len(opened.list_batches()))
+
+    threads = [threading.Thread(target=open_one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert versions == [0] * 4
+
+
+def test_a_read_sees_one_state_of_the_database(url: str, store: SqlStore, batch_id: str) -> None:
+    def count_twice(connection: Connection) -> tuple[int, int]:
+        query = select(func.count()).select_from(batches)
+        before = connection.execute(query).scalar_one()
+        with contextlib.closing(SqlStore(url)) as other:
+            other.create_batch(SPEC)
+        return before, connection.execute(query).scalar_one()
+
+    assert store._database.read(count_twice) == (1, 1)
+    assert len(store.list_batches()) == 2
