@@ -10,7 +10,6 @@ as failed, not timed.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment
+from benchmarks.environment import RESULTS, describe_environment, write_result
 from benchmarks.peer_runs import Run, median_and_range, run, write_sources
 from benchmarks.peer_setups import IN_FLIGHT, PEERS, Peer, build
 
@@ -149,7 +148,7 @@ def write(out: Path, runs: Sequence[Run], records: int, latency_s: float) -> str
         "comparison": comparison(rows),
         "runs": [asdict(one) for one in runs],
     }
-    (out / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_result(out / "peers.json", results)
     (out / "peers.md").write_text(account(results))
     draw(rows, ideal_s, out / "peers.png")
     return account(results)
