@@ -85,11 +85,11 @@ def ray_cluster() -> Iterator[Any]:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server, one for all tests; they leave it running.
 
-    Tests that need it are skipped where none is installed, unless WINNOW_REQUIRE_POSTGRES is set.
+    Tests that need it are skipped where none is installed, unless REQUIRE_POSTGRES is set.
     """
     programs = installed()
     if programs is None:
-        tell = pytest.fail if os.environ.get("WINNOW_REQUIRE_POSTGRES") else pytest.skip
+        tell = pytest.fail if os.environ.get("REQUIRE_POSTGRES") else pytest.skip
         tell("PostgreSQL is not installed: no initdb on the path")
     with running_server(programs) as server:
         yield server
