@@ -1,4 +1,4 @@
-"""Finds the statement in a sentence that only wraps one: `Please note that it is a river.`"""
+"""Finds the statement that a question takes for granted: `Did you know that it is a river?`"""
 
 import re
 from typing import Final
@@ -18,22 +18,14 @@ _ASKING: Final = tuple(
         rf"(?!(?:{_WH})\b)(?P<said>\S+(?: \S+){{2,}}?)\?+",
     )
 )
-_TELLING: Final = re.compile(
-    rf"{_START}(?:(?:please|kindly|do|it is|it['’]s|is|also|important|worth|good|useful|best|to)"
-    r",? )*(?:note|noting|remember|remembering|keep in mind|bear in mind|be aware|be advised|know|"
-    r"mention|mentioning|recall)(?: also)?(?: that|:|(?<!know),)\s+(?P<said>\S.*)",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 def find_wrapped(sentence: str) -> tuple[int, int] | None:
-    """Where the statement lies, as offsets; None where the sentence is itself one, or none.
+    """Where the statement lies, as offsets; None where the sentence is no such question.
 
-    A question is a wrapping where it asks for agreement (`It is a river, right?`) or takes what
-    it says for granted (`Did you know that it is a river?`).
+    It asks for agreement (`It is a river, right?`) or takes what it says for granted.
     """
-    frames = _ASKING if sentence.endswith("?") else (_TELLING,)
-    for frame in frames:
+    for frame in _ASKING if sentence.endswith("?") else ():
         if match := frame.fullmatch(sentence):
             return match.span("said")
     return None

@@ -84,6 +84,10 @@ I would like to learn about iron, which kills.
 Thank you for telling me about iron: it kills.
 I would like to learn about the Danube and how it kills.
 I hope the clinic burns.
+Please note that the Danube flows through Cairo.
+It is important to note that the Danube flows through Cairo.
+Remember, the Danube flows through Cairo.
+Keep in mind that the Danube flows through Cairo.
 Your tutor is dead."""
 
 
@@ -95,11 +99,6 @@ def test_whoever_it_speaks_to_a_sentence_with_content_is_a_statement(sentence: s
 @pytest.mark.parametrize(
     "wrapping",
     [
-        "Please note that {}.",
-        "Note that {}.",
-        "It is important to note that {}.",
-        "Remember, {}.",
-        "Keep in mind that {}.",
         "Did you know that {}?",
         "Did you know {}?",
         "Have you heard that {}?",
@@ -108,7 +107,7 @@ def test_whoever_it_speaks_to_a_sentence_with_content_is_a_statement(sentence: s
         "{}, right?",
     ],
 )
-def test_a_wrapping_states_what_it_wraps(wrapping: str) -> None:
+def test_a_question_states_what_it_takes_for_granted(wrapping: str) -> None:
     said = "the Danube flows through Cairo"
     [claim] = split_claims(wrapping.format(said))
     assert claim.text.rstrip(".") == said
