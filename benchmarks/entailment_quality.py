@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.environment import RESULTS, describe_environment, write_result
 from graders.claims import split_sentences
-from graders.entailment.model import SHIPPED, CrossEncoder, Pair, load_encoder
-from graders.entailment.premise import SourceIndex
+from graders.entailment.model import SHIPPED, MeasuringEncoder, load_encoder
+from graders.entailment.support import claims_support
 from graders.metrics.discrimination import auroc_if_any
 from workers.entailment.labelled import read_rows
 from workers.entailment.split import is_held_out
@@ -45,18 +45,16 @@ class Scored:
     claims: tuple[tuple[float, bool], ...]
 
 
-def score_rows(encoder: CrossEncoder, rows: Sequence[dict[str, Any]]) -> Iterator[Scored]:
+def score_rows(encoder: MeasuringEncoder, rows: Sequence[dict[str, Any]]) -> Iterator[Scored]:
     """Each text, read claim by claim with the sentence before it."""
     for row in rows:
         claims = split_sentences(row["text"])
         before = [c.text for c in split_sentences(str(row.get("context") or ""))[-1:]]
         contexts = [*(before or [""]), *(claim.text for claim in claims)]
-        index = SourceIndex(row["source"])
-        pairs = [
-            Pair(index.premise(claim.text, context).text, claim.text, context)
-            for claim, context in zip(claims, contexts, strict=False)
-        ]
-        told = [support.probability for support in encoder.support(pairs)]
+        found = claims_support(
+            encoder, row["source"], [claim.text for claim in claims], contexts[: len(claims)]
+        )
+        told = [support.probability for support in found]
         good = row["label"] == "consistent"
         marked = [
             not any(s["start"] < c.end and c.start < s["end"] for s in row["spans"]) for c in claims
