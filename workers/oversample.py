@@ -14,16 +14,18 @@ FAILING_ROW = 20
 FAILING_START = 8
 RETIRE_AFTER = 30
 RETIRE_CHANCE = 1e-6
-PRIOR_PASSES, PRIOR_MISSES = 16, 0
+PRIOR_PASSES = 16
+PRIOR_SHARE = 0.08
 
 
 class Oversampler:
     """Plans the draws of one batch.
 
-    The pass rate is that of accepted among accepted and rejected, as if 16 draws had passed before
-    the first: failures (errors, time-outs) say nothing about it and are counted apart. It starts
-    hopeful because a draw too many is wasted, whereas one too few only comes later; most of all
-    on an engine that would take all draws at once, before anything is known.
+    The pass rate is that of accepted among accepted and rejected, as if 16 draws (fewer for a small
+    batch) had passed before the first: failures (errors, time-outs) say nothing about it and are
+    counted apart. It starts hopeful because a draw too many is wasted, whereas one too few only
+    comes later; most of all on an engine that would take all draws at once, before anything is
+    known.
 
     Each source is drawn from once in turn; after that the next draw goes to the source with the
     fewest samples, accepted or expected of its draws in flight, so that samples spread evenly;
@@ -38,6 +40,7 @@ class Oversampler:
         """Plan for `count` samples with at most `window` draws in flight; `window` may change."""
         self.window = window
         self._count = count
+        self._prior = max(1.0, min(PRIOR_PASSES, PRIOR_SHARE * count))
         self._source_ids = tuple(source_ids)
         sources = len(source_ids)
         self._accepted = [0] * sources
@@ -55,8 +58,7 @@ class Oversampler:
     @property
     def pass_rate(self) -> float:
         """Estimate of the share of judged candidates that are accepted, at first 1."""
-        prior = PRIOR_PASSES + PRIOR_MISSES
-        return (self._total_accepted + PRIOR_PASSES) / (self._total_judged + prior)
+        return (self._total_accepted + self._prior) / (self._total_judged + self._prior)
 
     @property
     def exhausted(self) -> bool:

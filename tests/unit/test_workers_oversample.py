@@ -165,3 +165,10 @@ def test_whatever_happens_it_plans_draws_from_live_sources_within_the_window(
             break
         source = in_flight.pop(pick % len(in_flight))
         oversampler.observe(source, outcome, too_long=too_long)
+
+
+def test_a_small_batch_learns_a_low_pass_rate_soon() -> None:
+    oversampler = Oversampler(5, ["a"], 64)
+    for outcome in [ACCEPTED] + [REJECTED] * 19:
+        oversampler.observe(0, outcome)
+    assert len(oversampler.plan(0)) > 30
