@@ -24,7 +24,7 @@ from workers.backends.base import Backend, Job
 from workers.backends.config import RayConfig
 from workers.backends.local import LocalBackend
 from workers.compose import open_backend
-from workers.engines.base import GenerationRequest
+from workers.engines.base import Engine, Generation, GenerationRequest, OnText
 from workers.engines.config import TransformersConfig, VllmConfig
 from workers.engines.pool import EnginePool
 from workers.pipeline import run_batch, seed_of
@@ -224,10 +224,11 @@ class Winnow:
         self._workers = workers
         self._pool = EnginePool({"model": work.config()})
         self._ray: Backend | None = None
+        self._written = 0
 
     async def start(self) -> None:
         if self._workers is None:
-            await self._pool.get("model")
+            self._count_tokens_of(await self._pool.get("model"))
             return
         self._ray = open_backend(self._on_ray(self._workers), self._pool, GradersConfig())
         await self._ray.ready("model")
@@ -245,6 +246,17 @@ class Winnow:
             num_cpus=min(1.0, cores / workers),
             num_gpus=min(1.0, gpus / workers) if gpus else 0.0,
         )
+
+    def _count_tokens_of(self, engine: Engine) -> None:
+        generate = engine.generate
+
+        # The ledger counts the tokens of graders' prompts with those of the replies.
+        async def counting(request: GenerationRequest, on_text: OnText | None = None) -> Generation:
+            made = await generate(request, on_text)
+            self._written += made.completion_tokens
+            return made
+
+        engine.generate = counting  # type: ignore[method-assign]
 
     async def _alone(self, count: int) -> Measured:
         engine, requests = await self._pool.get("model"), self._work.requests(count)
@@ -275,7 +287,7 @@ class Winnow:
             job = Job(record.id, recipe, "model", stateless)
             with contextlib.closing(store):
                 async with backend.producer(job) as producer:
-                    cpu = time.process_time()
+                    written, cpu = self._written, time.process_time()
                     began = time.perf_counter()
                     result = await run_batch(
                         record.id,
@@ -297,7 +309,7 @@ class Winnow:
             progress.completion_tokens,
             cpu,
             progress.accepted,
-            progress.grading_tokens,
+            max(0, self._written - written - progress.completion_tokens),
             first[0] if first else None,
             progress.grader_seconds,
             progress.engine_seconds,
