@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from graders.claims import split_sentences
+from graders.problem_wording import Found, find_odd_wording
 from graders.quantities import FRACTIONS, Quantity, find_quantities
 
 MAX_CHARS: Final = 4_000
@@ -124,6 +125,7 @@ def find_flaws(problem: str) -> list[Flaw]:
     problem = problem[:MAX_CHARS]
     sentences = [(s.text[:LONGEST_SENTENCE], s.start) for s in split_sentences(problem)]
     flaws = [*_lacks_data(problem)]
+    flaws += [Flaw(q, at, why) for q, at, why in find_odd_wording(problem)]
     for text, start in sentences:
         flaws += [Flaw(q, start + at, why) for q, at, why in _compared_with_itself(text)]
         flaws += [Flaw(q, start + at, why) for q, at, why in _parts_of_things(text)]
@@ -156,9 +158,6 @@ def _lacks_data(problem: str) -> Iterator[Flaw]:
         yield Flaw(problem[end:], end, "the problem asks no question")
     elif not _TOLD.search(problem) and not find_quantities(problem):
         yield Flaw(problem[end:], end, "the problem gives no number")
-
-
-Found = tuple[str, int, str]
 
 
 def _compared_with_itself(sentence: str) -> Iterator[Found]:

@@ -5,6 +5,7 @@ earlier step: they fit a working whose recipe asks for just that, not one writte
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -51,6 +52,12 @@ _COUNTED = re.compile(
     r"altogether)\b)[a-z]"
 )
 _DOZENS = re.compile(r"\b(\d{1,6}) dozen\b")
+_TWO_OF_A_KIND = re.compile(r"\b(?:squares?d?|cubes?d?|twice|doubled?|both|pairs?|two|again)\b")
+_ASKED_LAST = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
+_SUPPOSES = re.compile(r"\d|\b(?:[Ii]f|[Ss]uppose|[Gg]iven|[Aa]ssuming)\b")
+_PERSON = re.compile(
+    r"(?<=\b(?:does|with) )[A-Z][a-z]+\b|(?<=\b(?:did|for) )[A-Z][a-z]+\b|(?<=\bdo )[A-Z][a-z]+\b"
+)
 _LETTERS = re.compile(r"[^\W\d_]+")
 _RATIO = re.compile(r"(?<![\d/])(\d{1,6})/(\d{1,6})(?![\d/])")
 _CURRENCY_CUE = re.compile(
@@ -77,7 +84,8 @@ def check_working(
     """Every fault of a worked solution and of its problem; an empty list if none was found.
 
     `traced`: each operand must come from the problem or an earlier step, most numbers of the
-    problem must be used, and `answer` must be the last result, in the unit that is asked for.
+    problem must be used, and `answer` must be the last result, in the unit that
+    is asked for; who is asked about must have been named before.
     A question that is not traced is searched for flaws if it is a word problem, not a plain one.
     """
     equations = find_equations(body)
@@ -90,6 +98,8 @@ def check_working(
     if traced and question is not None:
         faults += _operands(question, body, equations)
         faults += _unused(question, equations)
+        faults += _doubled(question, equations)
+        faults += _unknown_person(question)
     if traced and answer is not None:
         faults += _final(equations, answer)
         faults += _unit(question or "", answer)
@@ -195,6 +205,31 @@ def _unused(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
         yield Fault(
             "problem", listed, f"most numbers of the problem go unused: {listed}", "question"
         )
+
+
+def _doubled(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
+    """A result added to itself or multiplied by itself: `6 * 6`, where one step came to 6."""
+    if _TWO_OF_A_KIND.search(question):
+        return
+    given = set(given_values(question)) | _derived(question)
+    results: Counter[Fraction] = Counter()
+    for equation in equations:
+        one, *others = [abs(_fraction(operand.value)) for operand in equation.operands]
+        alike = others == [one] and equation.value in (2 * one, one * one)
+        if alike and one not in given and results[one] == 1:
+            reason = f"the one result {equation.operands[0].text} stands on both sides"
+            yield Fault("step", equation.text, reason, "body", equation.start)
+        results.update(_values(equation.result))
+
+
+def _unknown_person(question: str) -> Iterator[Fault]:
+    asked = _ASKED_LAST.search(question)
+    if asked is None or _SUPPOSES.search(asked["last"]):
+        return
+    for match in _PERSON.finditer(asked["last"]):
+        if len(re.findall(rf"\b{match[0]}\b", question)) == 1:
+            start = asked.start("last") + match.start()
+            yield Fault("problem", match[0], f"nothing is told of {match[0]}", "question", start)
 
 
 def _final(equations: Sequence[Equation], answer: str) -> Iterator[Fault]:

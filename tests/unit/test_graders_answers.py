@@ -230,11 +230,29 @@ async def test_knowledge_that_the_problem_calls_for_needs_no_number(
 @pytest.mark.parametrize(
     ("question", "reason"),
     [("Ann has 24 pears. She buys 18.", "asks no question"),
-     ("Of 24, 18, 5, 6, 7, 8 and 9 what is it?", "go unused")],
+     ("Of 24, 18, 5, 6, 7, 8 and 9 what is it?", "go unused"),
+     ("Ann has 24 pears and 18 plums. How many fruits does Omar have?", "nothing is told of Omar")],
 )  # fmt: skip
 async def test_a_senseless_problem_fails(question: str, reason: str) -> None:
     result = await grade(candidate("24 + 18 = 42", "42", question))
     assert any(reason in evidence.reason for evidence in result.evidence)
+
+
+@pytest.mark.parametrize(
+    ("question", "body", "score"),
+    [
+        ("A token costs $10, now 50% less. What does Ann pay?", "50% of 10 = 5. 5 * 5 = 25.", 0),
+        ("Ann has 10 pens and 50% more in a box. And now?", "50% of 10 = 5. 10 + 5 = 15", 1),
+        ("Ann has 4 boxes of 10 pens and 5 of 8. And in all?",
+         "4 * 10 = 40. 5 * 8 = 40. 40 + 40 = 80", 1),
+    ],
+)  # fmt: skip
+async def test_one_result_may_not_stand_on_both_sides(
+    question: str, body: str, score: float
+) -> None:
+    answer = body.rstrip(".").rsplit("= ", 1)[1]
+    result = await grade(candidate(body, answer, question))
+    assert result.score == score, result.evidence
 
 
 @pytest.mark.parametrize(("gold", "score"), [("42", 1.0), ("$42.00", 1.0), ("41", 0.0)])

@@ -47,6 +47,13 @@ def test_a_problem_may_not_set_a_thing_against_itself(question: str, sound: bool
         ("A third of the 10 students left. How many left?", "no whole number"),
         ("A class has 2.5 students. How many are 4 classes?", "only whole ones"),
         ("Ann has -4 books and buys 3. How many books has she?", "there can't be -4 books"),
+        ("Ivan needs $80 for a 14 pallets. He saves $4 a week. How long?", "neither one nor many"),
+        ("Ann has 8 cups for 2 saucers. How many cups does each saucers get?", "each saucers"),
+        ("Carl has $9. Carl gives Carl $3. How much has Carl?", "against itself"),
+        ("Ann has 9 pens. Ann is 3 pens short of what Ann has. How many?", "against itself"),
+        ("Ann has 4 boxes of 15 boxes. How many are left if 3 go?", "boxes can't hold"),
+        ("Ann has 15 pens. Bo has 3. How many more does Ann have than Finn?", "nothing is told"),
+        ("One dumpling costs $5. Ann buys 4 pallets. What does she pay?", "no price of pallets"),
     ],
 )
 def test_an_unsound_problem_is_quoted_with_what_is_wrong(question: str, reason: str) -> None:
@@ -67,6 +74,13 @@ def test_an_unsound_problem_is_quoted_with_what_is_wrong(question: str, reason: 
         "Ann spent $30 on $0.50 pencils. How many pencils did she buy?",
         "It was -4 degrees in May. How cold was it after a fall of 3?",
         "There are 50 apples. If there are only 10 apples left, how many were sold?",
+        "Ann reads a 500 pages book in 4 days. How many pages a day?",
+        "Ann fills 2 buses with 40 people. How many people does each bus hold?",
+        "Ann sold 5 pens on Monday and 8 on Friday. How many more than Monday?",
+        "A pen costs $2. Each pencil costs $1. Ann pays for 6 of them. How much?",
+        "One scarf costs $3 in the shop. Ann buys 4 scarves. How much is it?",
+        "Bo has 6 more toys than Kim. Kim has 1. How many more has Bo than Kim?",
+        "Ann has 3 bags of 12 pears. How many pears is that?",
     ],
 )
 def test_a_sound_problem_has_no_flaw(question: str) -> None:

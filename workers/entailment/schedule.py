@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from graders.entailment.encoding import Encoding, encode
 from graders.entailment.premise import BUDGET, SourceIndex
+from workers.entailment.corruption import Surroundings
 from workers.entailment.labelled import LabelledClaim, read_claims
 from workers.entailment.places import place_claims
 from workers.entailment.split import is_dev
@@ -27,6 +28,7 @@ from workers.entailment.synthetic import (
     sheet_claims,
     untold,
 )
+from workers.entailment.wording import Wording, no_wording
 
 REPEATS: Final = {
     "ragtruth": (1, 4),
@@ -71,7 +73,11 @@ class Mix:
         return Mix(documents, sheets, responses, places, self.labelled * scale)
 
 
-ROUNDS: Final = (Mix(7000, 3000, 1600, 0, 1.0), Mix(1600, 500, 1200, 2500, 0.3))
+ROUNDS: Final = (
+    Mix(7000, 3000, 1600, 0, 1.0),
+    Mix(1600, 500, 1200, 2500, 0.3),
+    Mix(4000, 500, 4000, 1000, 0.6),
+)
 """The mixes that the shipped model was trained on, one after the other."""
 
 
@@ -97,7 +103,9 @@ def _blame(claim: LabelledClaim, encoding: Encoding) -> NDArray[np.float32]:
     return blame
 
 
-def compose(data: Path, tokenizer: Any, seed: int, mix: Mix) -> tuple[list[Row], list[Row]]:
+def compose(
+    data: Path, tokenizer: Any, seed: int, mix: Mix, wording: Wording = no_wording
+) -> tuple[list[Row], list[Row]]:
     """The rows of a round in the order to learn them, and the rows that watch it.
 
     Raises DataFolderError.
@@ -107,7 +115,7 @@ def compose(data: Path, tokenizer: Any, seed: int, mix: Mix) -> tuple[list[Row],
     watch = [claim for claim in claims if is_dev(claim.source)]
     claims = [claim for claim in claims if not is_dev(claim.source)]
     placed = list(_placed_real(claims, rng, mix.labelled))
-    made = _made(data, claims, rng, mix)
+    made = _made(data, claims, rng, mix, wording)
     placed += [(rng.random() * 0.75, claim, rng.choice(SHORT_BUDGETS)) for claim in made]
     placed.sort(key=lambda item: item[0])
     rows = [lay_out(claim, tokenizer, budget) for _, claim, budget in placed]
@@ -126,16 +134,20 @@ def _placed_real(
 
 
 def _made(
-    data: Path, claims: Sequence[LabelledClaim], rng: random.Random, mix: Mix
+    data: Path,
+    claims: Sequence[LabelledClaim],
+    rng: random.Random,
+    mix: Mix,
+    wording: Wording,
 ) -> list[LabelledClaim]:
-    made = list(islice(document_claims(read_documents(data), rng), mix.documents))
+    made = list(islice(document_claims(read_documents(data), rng, wording), mix.documents))
     made += islice(sheet_claims(rng), mix.sheets)
     made += islice(place_claims(rng), mix.places)
-    return made + list(_of_responses(claims, rng, mix.responses))
+    return made + list(_of_responses(claims, rng, mix.responses, wording))
 
 
 def _of_responses(
-    claims: Iterable[LabelledClaim], rng: random.Random, count: int
+    claims: Iterable[LabelledClaim], rng: random.Random, count: int, wording: Wording
 ) -> list[LabelledClaim]:
     """Supported sentences of real responses, corrupted or held against another source."""
     good = [c for c in claims if c.supported and c.dataset in ("ragtruth", "summedits", "bump")]
@@ -145,9 +157,8 @@ def _of_responses(
             break
         claim, other = rng.sample(good, 2)
         if rng.random() < 0.8:
-            made += corrupted(
-                claim.dataset, claim.source, claim.context, claim.text, other.source, rng
-            )
+            around = Surroundings(claim.source, other.source, wording)
+            made += corrupted(claim.dataset, around, claim.context, claim.text, rng)
         else:
             made += untold(claim.dataset, other.source, claim.context, claim.text)
     return made
