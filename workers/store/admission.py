@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from graders.gate import Gate, decide
-from graders.types import Candidate, Verdict
+from graders.types import Candidate, Grade, Verdict
 from workers.errors import StoreError
 from workers.store import codec, leases, rows
 from workers.store.novelty import NewText, NoveltyCheck
@@ -106,39 +106,41 @@ def _require_next(batch: RowMapping, chunk: Sequence[Prepared]) -> None:
 def _word_on(item: Prepared, gate: Gate, check: NoveltyCheck, room: int) -> LedgerRow:
     """The final word on one candidate; an accepted one is known to `check` from then on."""
     produced = item.produced
-    row = LedgerRow(
-        produced.draw.seq,
-        Outcome.FAILED,
-        produced.draw.source.id,
-        produced.candidate,
-        produced.grades,
-        produced.verdict,
-        produced.error,
-    )
     if produced.error is not None:
-        return row
+        return _row(produced, produced.grades, produced.verdict, produced.error)
     if produced.verdict is None:
-        return replace(row, error="grader_error: no verdict came back")
+        error = "grader_error: no verdict came back"
+        return _row(produced, produced.grades, produced.verdict, error)
     if item.new is None:
-        return _refused(row, produced.verdict)
+        return _refused(produced, produced.grades, produced.verdict)
     if room <= 0:
-        return replace(row, error=NO_ROOM)
+        return _row(produced, produced.grades, produced.verdict, NO_ROOM)
     offset = produced.candidate.text.find(item.new.text) if produced.candidate else -1
-    grade = check.grade(item.new, offset)
-    verdict = decide(gate, (*produced.grades, grade))
-    row = replace(row, grades=(*produced.grades, grade), verdict=verdict)
+    grades = (*produced.grades, check.grade(item.new, offset))
+    verdict = decide(gate, grades)
     if not verdict.accepted:
-        return _refused(row, verdict)
-    check.add(row.seq, item.new)
-    return replace(row, outcome=Outcome.ACCEPTED)
+        return _refused(produced, grades, verdict)
+    check.add(produced.draw.seq, item.new)
+    return _row(produced, grades, verdict, outcome=Outcome.ACCEPTED)
 
 
-def _refused(row: LedgerRow, verdict: Verdict) -> LedgerRow:
+def _refused(produced: Produced, grades: tuple[Grade, ...], verdict: Verdict) -> LedgerRow:
     """Rejected; but failed when no grader that stands in the way gave an opinion."""
     if all(failure.ungraded for failure in verdict.failures):
         reasons = "; ".join(f"{item.grader}: {item.reason}" for item in verdict.failures)
-        return replace(row, error=f"grader_error: {reasons}")
-    return replace(row, outcome=Outcome.REJECTED)
+        return _row(produced, grades, verdict, f"grader_error: {reasons}")
+    return _row(produced, grades, verdict, outcome=Outcome.REJECTED)
+
+
+def _row(
+    produced: Produced,
+    grades: tuple[Grade, ...],
+    verdict: Verdict | None,
+    error: str | None = None,
+    outcome: Outcome = Outcome.FAILED,
+) -> LedgerRow:
+    draw = produced.draw
+    return LedgerRow(draw.seq, outcome, draw.source.id, produced.candidate, grades, verdict, error)
 
 
 def _count(connection: Connection, batch: RowMapping, ledger: Sequence[LedgerRow]) -> None:

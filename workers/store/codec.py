@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -17,7 +18,8 @@ _GRADES = TypeAdapter(tuple[Grade, ...])
 _VERDICT = TypeAdapter(Verdict)
 _NOT_STORED = {"batch_id", "seq", "text", "source", "prompt"}
 """What has columns, and the prompt: a recipe makes it anew, and it would double every row."""
-_STORED = tuple(item.name for item in fields(Candidate) if item.name not in _NOT_STORED)
+_STORED = tuple(sorted(item.name for item in fields(Candidate) if item.name not in _NOT_STORED))
+_stored_values = attrgetter(*_STORED)
 
 
 def encode_spec(spec: BatchSpec) -> str:
@@ -51,7 +53,7 @@ def storable(text: str) -> str:
 
 def encode_candidate(candidate: Candidate) -> str:
     """All but what has columns or is in the spec (text, source, key), and the prompt."""
-    return _dump({name: getattr(candidate, name) for name in _STORED})
+    return _dump(dict(zip(_STORED, _stored_values(candidate), strict=True)))
 
 
 def decode_candidate(
