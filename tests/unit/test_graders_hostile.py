@@ -5,6 +5,7 @@ import random
 import time
 import tracemalloc
 from collections.abc import Callable
+from itertools import chain
 
 import pytest
 
@@ -17,6 +18,7 @@ from graders.entailment.premise import SourceIndex
 from graders.equivalence import same_answer
 from graders.final_answer import answer_in
 from graders.grounding import MAX_CHARS, check_claim, index_source
+from graders.names import find_names
 from graders.problem_validity import find_flaws
 from graders.quantities import find_quantities
 from graders.types import Candidate, Source
@@ -24,6 +26,8 @@ from graders.working import check_working
 from workers.recipes import SHIPPED, MalformedTextError
 
 LETTERS = "".join(random.Random(1).choices("abcdefghijklmnop", k=20_000))
+WORDS = [LETTERS[n : n + 8].capitalize() for n in range(0, 16_000, 4)]
+NAMES = " ".join(f"x {LETTERS[n : n + 9].capitalize()}" for n in range(19_000))
 SECONDS = 4.0
 """Far above what these take; before they were mended each took from ten seconds to hours."""
 
@@ -47,6 +51,12 @@ SECONDS = 4.0
         lambda: check_working("How many are 5?", "7" * 20_000, "2"),
         lambda: check_working("How many are 5?", "12 * 3 = 37 and " * 1200, "2", traced=False),
         lambda: find_flaws("Ann has 5 more pens than Ann has 5 more " * 500),
+        lambda: find_flaws(
+            "Each pear costs $1. Ann buys 4 pallets. The price of one pal falls " * 60
+        ),
+        lambda: find_flaws("Ann is short of Bo has " * 200 + "a 14 pallets?" * 100),
+        lambda: check_working("Does Ann? " * 1900 + "\n" * 900, "5 * 5 = 25. " * 1500, "25"),
+        lambda: [*chain(*(find_names(f"{word} fell.", frozenset(), NAMES) for word in WORDS))],
         lambda: answer_in("\\boxed{" * 2500 + "<<" * 2000 + "answer is " * 500),
     ],
 )
