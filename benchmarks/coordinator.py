@@ -38,6 +38,7 @@ PASS_RATES = (0.1, 0.3, 0.5, 0.7, 0.9)
 COUNTS = (200, 1000, 5000)
 SLOTS = (64, 256, 1024)
 WINDOW = 64
+WORDS = [f"w{n}" for n in range(100_000)]
 RECIPE = SHIPPED["essay"]
 SOURCES = tuple(
     Source(f"s{n}", f"Name: Thing {n}\nKind: river\nLength: {n + 100} km") for n in range(100)
@@ -70,8 +71,7 @@ async def _through_the_loop(url: str, count: int, pass_rate: float) -> dict[str,
 
 def _unlike(candidate: Candidate) -> str:
     """A text that is near no other: 60 words by the candidate's seed."""
-    rng = random.Random(candidate.seed)
-    return " ".join(f"w{rng.randrange(10**6)}" for _ in range(60))
+    return " ".join(random.Random(candidate.seed).choices(WORDS, k=60))
 
 
 async def _bare(count: int, pass_rate: float) -> dict[str, float]:

@@ -261,6 +261,8 @@ def _asking() -> Iterator[list[Generation]]:
 
 
 def _charged(candidate: Candidate, asked: Sequence[Generation]) -> Candidate:
+    if not asked:
+        return candidate
     return replace(
         candidate,
         grading_tokens=sum(reply.prompt_tokens + reply.completion_tokens for reply in asked),
@@ -282,7 +284,7 @@ def _checked(parsed: Parsed) -> Parsed:
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(f"{name!r} is {type(text).__name__}; names and values must be str")
         text.encode()
-    return replace(parsed, fields=fields)
+    return parsed if type(parsed.fields) is dict else replace(parsed, fields=fields)
 
 
 def _storable(text: str) -> str:

@@ -115,23 +115,26 @@ class ScriptedEngine:
         """End the text at its first stop string or its last affordable word."""
         cuts = [at for stop in request.stop if (at := text.find(stop)) >= 0]
         text = text[: min(cuts)] if cuts else text
-        words = list(re.finditer(r"\S+", text))
-        if self._tokens(len(words)) <= limit:
+        if self._tokens(len(text.split())) <= limit:
             return text, "stop"
         affordable = max(1, int(limit / self._config.tokens_per_word))
-        return text[: words[affordable - 1].end()], "length"
+        return text[: _word_ends(text)[affordable - 1]], "length"
 
     def _show(
         self, text: str, reason: FinishReason, on_text: OnText | None
     ) -> tuple[str, FinishReason]:
         """Stream the text as if it grew by eight tokens at a time."""
+        if on_text is None:
+            return text, reason
         pace = max(1, int(STREAM_EVERY / self._config.tokens_per_word))
-        ends = [word.end() for word in re.finditer(r"\S+", text)][pace - 1 : -1 : pace]
-        for end in ends if on_text else []:
-            assert on_text is not None
+        for end in _word_ends(text)[pace - 1 : -1 : pace]:
             if not on_text(text[:end]):
                 return text[:end], "aborted"
         return text, reason
+
+
+def _word_ends(text: str) -> list[int]:
+    return [word.end() for word in re.finditer(r"\S+", text)]
 
 
 def _break(text: str) -> str:
