@@ -2,7 +2,7 @@
 
 Each corruption returns the new sentence and the span that is wrong, or None where it does not
 apply. The kinds follow the error types of BUMP (Ma et al. 2023, section 3) and SummEdits
-(Laban et al. 2023, section 4): numbers, names, dates, negation, relations, additions, words.
+(Laban et al. 2023, section 4): numbers, names, dates, negation, relations, additions.
 """
 
 import random
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from graders.quantities import SMALL, TENS
-from workers.entailment.wording import Wording, no_wording
 
 _NUMBER = re.compile(r"(?<![\w.,–-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w/])")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
@@ -21,7 +20,6 @@ _NEGATED = re.compile(
     r"\b(is|are|was|were|has been|have been|will|would|can|could|should|may|must|had)\b"
     r"(?! (?:not|never|n't))"
 )
-_TRIED_WORDS: Final = 8
 _DENIAL = re.compile(r" not\b| never\b|(?<=[a-z])n['’]t\b")
 _WORD = re.compile(r"[^\W\d_]+")
 _CLAUSE = re.compile(
@@ -56,7 +54,7 @@ _OPPOSITES: Final = (
     "lunch/breakfast dinner/breakfast casual/formal wrote/sang painted/wrote directed/produced "
     "moved/stayed joined/left married/divorced graduated/withdrew appointed/dismissed"
 ).split()
-OPPOSITES: Final = {
+_SWAPS: Final = {
     one: other for pair in _OPPOSITES for one, other in (pair.split("/"), pair.split("/")[::-1])
 }
 _ADDITIONS: Final = (
@@ -84,11 +82,10 @@ class Corrupted:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a corruption may draw on: the source of the sentence, another text, words' likes."""
+    """What a corruption may draw on: the source of the sentence, and another text."""
 
     source: str
     other: str
-    wording: Wording = no_wording
 
 
 Corruption = Callable[[str, Surroundings, random.Random], Corrupted | None]
@@ -190,10 +187,10 @@ def _negation(sentence: str, around: Surroundings, rng: random.Random) -> Corrup
 
 def _relation(sentence: str, around: Surroundings, rng: random.Random) -> Corrupted | None:
     """An opposite word, or two names that change places."""
-    found = [m for m in _WORD.finditer(sentence) if m[0].lower() in OPPOSITES]
+    found = [m for m in _WORD.finditer(sentence) if m[0].lower() in _SWAPS]
     if found:
         match = rng.choice(found)
-        new = OPPOSITES[match[0].lower()]
+        new = _SWAPS[match[0].lower()]
         new = new.capitalize() if match[0][0].isupper() else new
         return _put(sentence, match.start(), match.end(), new, "relation")
     names = [m for m in _NAME.finditer(sentence) if not _is_date(m[0])]
@@ -226,16 +223,6 @@ def _addition(sentence: str, around: Surroundings, rng: random.Random) -> Corrup
     return _put(sentence, at, at, new, "addition")
 
 
-def _word(sentence: str, around: Surroundings, rng: random.Random) -> Corrupted | None:
-    """One word replaced by another of its field, such as a barrister by an accountant."""
-    found = list(_WORD.finditer(sentence))
-    for match in rng.sample(found, min(len(found), _TRIED_WORDS)):
-        others = around.wording(match[0]).other
-        if others:
-            return _put(sentence, match.start(), match.end(), rng.choice(others), "word")
-    return None
-
-
 _CORRUPTIONS: Final[dict[str, Corruption]] = {
     "number": _number,
     "name": _name,
@@ -243,7 +230,5 @@ _CORRUPTIONS: Final[dict[str, Corruption]] = {
     "negation": _negation,
     "relation": _relation,
     "addition": _addition,
-    "word": _word,
 }
-_ORDER: Final[Sequence[str]] = (*_CORRUPTIONS, "word")
-"""Words are the commonest error of models' texts, so they are tried first twice as often."""
+_ORDER: Final[Sequence[str]] = tuple(_CORRUPTIONS)

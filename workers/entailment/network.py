@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
@@ -31,13 +29,6 @@ class CrossEncoder(nn.Module):
         mean = (states * second).sum(1) / second.sum(1).clamp(min=1.0)
         claim = self.claim_head(torch.cat([states[:, 0], mean], dim=-1)).squeeze(-1)
         return claim, self.token_head(states).squeeze(-1)
-
-    def word_vectors(self) -> NDArray[np.float32]:
-        """One vector per token of the vocabulary, shape (vocabulary, width)."""
-        vectors: NDArray[np.float32] = (
-            self.encoder.embeddings.word_embeddings.weight.detach().float().cpu().numpy()
-        )
-        return vectors
 
 
 def load_base(folder: Path) -> CrossEncoder:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from graders.entailment.encoding import Encoding, encode
 from graders.entailment.premise import BUDGET, SourceIndex
-from workers.entailment.corruption import Surroundings
 from workers.entailment.labelled import LabelledClaim, read_claims
 from workers.entailment.places import place_claims
 from workers.entailment.split import is_dev
@@ -28,7 +27,6 @@ from workers.entailment.synthetic import (
     sheet_claims,
     untold,
 )
-from workers.entailment.wording import Wording, no_wording
 
 REPEATS: Final = {
     "ragtruth": (1, 4),
@@ -73,11 +71,7 @@ class Mix:
         return Mix(documents, sheets, responses, places, self.labelled * scale)
 
 
-ROUNDS: Final = (
-    Mix(7000, 3000, 1600, 0, 1.0),
-    Mix(1600, 500, 1200, 2500, 0.3),
-    Mix(4000, 500, 4000, 1000, 0.6),
-)
+ROUNDS: Final = (Mix(7000, 3000, 1600, 0, 1.0), Mix(1600, 500, 1200, 2500, 0.3))
 """The mixes that the shipped model was trained on, one after the other."""
 
 
@@ -103,9 +97,7 @@ def _blame(claim: LabelledClaim, encoding: Encoding) -> NDArray[np.float32]:
     return blame
 
 
-def compose(
-    data: Path, tokenizer: Any, seed: int, mix: Mix, wording: Wording = no_wording
-) -> tuple[list[Row], list[Row]]:
+def compose(data: Path, tokenizer: Any, seed: int, mix: Mix) -> tuple[list[Row], list[Row]]:
     """The rows of a round in the order to learn them, and the rows that watch it.
 
     Raises DataFolderError.
@@ -115,7 +107,7 @@ def compose(
     watch = [claim for claim in claims if is_dev(claim.source)]
     claims = [claim for claim in claims if not is_dev(claim.source)]
     placed = list(_placed_real(claims, rng, mix.labelled))
-    made = _made(data, claims, rng, mix, wording)
+    made = _made(data, claims, rng, mix)
     placed += [(rng.random() * 0.75, claim, rng.choice(SHORT_BUDGETS)) for claim in made]
     placed.sort(key=lambda item: item[0])
     rows = [lay_out(claim, tokenizer, budget) for _, claim, budget in placed]
@@ -134,20 +126,16 @@ def _placed_real(
 
 
 def _made(
-    data: Path,
-    claims: Sequence[LabelledClaim],
-    rng: random.Random,
-    mix: Mix,
-    wording: Wording,
+    data: Path, claims: Sequence[LabelledClaim], rng: random.Random, mix: Mix
 ) -> list[LabelledClaim]:
-    made = list(islice(document_claims(read_documents(data), rng, wording), mix.documents))
+    made = list(islice(document_claims(read_documents(data), rng), mix.documents))
     made += islice(sheet_claims(rng), mix.sheets)
     made += islice(place_claims(rng), mix.places)
-    return made + list(_of_responses(claims, rng, mix.responses, wording))
+    return made + list(_of_responses(claims, rng, mix.responses))
 
 
 def _of_responses(
-    claims: Iterable[LabelledClaim], rng: random.Random, count: int, wording: Wording
+    claims: Iterable[LabelledClaim], rng: random.Random, count: int
 ) -> list[LabelledClaim]:
     """Supported sentences of real responses, corrupted or held against another source."""
     good = [c for c in claims if c.supported and c.dataset in ("ragtruth", "summedits", "bump")]
@@ -157,8 +145,9 @@ def _of_responses(
             break
         claim, other = rng.sample(good, 2)
         if rng.random() < 0.8:
-            around = Surroundings(claim.source, other.source, wording)
-            made += corrupted(claim.dataset, around, claim.context, claim.text, rng)
+            made += corrupted(
+                claim.dataset, claim.source, claim.context, claim.text, other.source, rng
+            )
         else:
             made += untold(claim.dataset, other.source, claim.context, claim.text)
     return made

@@ -13,10 +13,9 @@ from typing import Final
 from graders.claims import split_claims
 from graders.entailment.premise import find_terms
 from graders.quantities import SMALL
-from workers.entailment.corruption import OPPOSITES, Surroundings, corrupt
+from workers.entailment.corruption import Surroundings, corrupt
 from workers.entailment.labelled import LabelledClaim, read_rows
 from workers.entailment.split import is_dev, is_held_out
-from workers.entailment.wording import Wording, no_wording
 from workers.tiny.corpus.claims import compose_claim
 from workers.tiny.corpus.essays import compose_essay
 from workers.tiny.corpus.schema import load_kinds
@@ -30,7 +29,6 @@ _OPENER = re.compile(r"^(?:[A-Z]\w+ly|However|In addition|Moreover|Also|Then|Lat
 _TAIL = re.compile(
     r"(?:, (?:and|but|while|with|as|which|who)\b| because| after| before)[^,]{12,}\.$"
 )
-_SMALL_WORD = re.compile(r"(?<![\w'’-])[a-z]{4,}(?![\w'’-])")
 _DIGITS: Final = {str(value): word for word, value in list(SMALL.items())[2:13]}
 _RETOLD: Final = (
     (" percent", "%"), ("%", " percent"), (" also ", " "), (" such as ", " like "),
@@ -57,9 +55,7 @@ def read_documents(data: Path) -> list[str]:
     ]
 
 
-def document_claims(
-    documents: Sequence[str], rng: random.Random, wording: Wording = no_wording
-) -> Iterator[LabelledClaim]:
+def document_claims(documents: Sequence[str], rng: random.Random) -> Iterator[LabelledClaim]:
     """Endless claims, supported and not about one to one, each document drawn alike."""
     told = [(text, split_claims(text)) for text in documents]
     told = [(text, claims) for text, claims in told if len(claims) >= 4]
@@ -72,26 +68,25 @@ def document_claims(
             continue
         if rng.random() < 0.15 and i + 1 < len(claims) and len(sentence) < 150:
             sentence = _merged(sentence, claims[i + 1].text, rng)
-        sentence = retell(sentence, rng, wording)
+        sentence = retell(sentence, rng)
         draw = rng.random()
         if draw < 0.47:
             yield LabelledClaim("documents", text, context, sentence, True, (), "documents")
         elif draw < 0.9:
-            around = Surroundings(text, other, wording)
-            yield from corrupted("documents", around, context, sentence, rng)
+            yield from corrupted("documents", text, context, sentence, other, rng)
         else:
             rest = text.replace(claims[i].text, " ")
             yield from untold("documents", rest, context, sentence)
 
 
 def corrupted(
-    dataset: str, around: Surroundings, context: str, sentence: str, rng: random.Random
+    dataset: str, source: str, context: str, sentence: str, other: str, rng: random.Random
 ) -> Iterator[LabelledClaim]:
     """The sentence with an error, if one can be made."""
-    wrong = corrupt(sentence, around, rng)
+    wrong = corrupt(sentence, Surroundings(source, other), rng)
     if wrong is not None:
         spans = ((wrong.start, wrong.end),)
-        yield LabelledClaim(dataset, around.source, context, wrong.text, False, spans, dataset)
+        yield LabelledClaim(dataset, source, context, wrong.text, False, spans, dataset)
 
 
 def untold(dataset: str, source: str, context: str, sentence: str) -> Iterator[LabelledClaim]:
@@ -102,7 +97,7 @@ def untold(dataset: str, source: str, context: str, sentence: str) -> Iterator[L
         yield LabelledClaim(dataset, source, context, sentence, False, None, dataset)
 
 
-def retell(sentence: str, rng: random.Random, wording: Wording = no_wording) -> str:
+def retell(sentence: str, rng: random.Random) -> str:
     """The sentence in slightly other words, or without an aside; its meaning stays."""
     if rng.random() < 0.4:
         sentence = _ASIDE.sub("", sentence)
@@ -117,14 +112,7 @@ def retell(sentence: str, rng: random.Random, wording: Wording = no_wording) -> 
         sentence = re.sub(
             r"(?<![\w.,:–-])\d+(?![\w,.:–-]| [A-Z])", lambda m: _DIGITS.get(m[0], m[0]), sentence
         )
-    sentence = _SMALL_WORD.sub(lambda m: _synonym(m[0], rng, wording), sentence)
     return sentence[:1].upper() + sentence[1:]
-
-
-def _synonym(word: str, rng: random.Random, wording: Wording) -> str:
-    """Now and then another word of the same meaning."""
-    same = [other for other in wording(word).same if OPPOSITES.get(word) != other]
-    return rng.choice(same) if same and rng.random() < 0.4 else word
 
 
 def _merged(one: str, two: str, rng: random.Random) -> str:

@@ -19,7 +19,6 @@ from torch.nn import functional
 from workers.entailment.measure import forward, measure
 from workers.entailment.network import CrossEncoder, freeze_embeddings, load_base
 from workers.entailment.schedule import ROUNDS, Mix, Row, batches, compose
-from workers.entailment.wording import Wording, read_wording
 
 STATE_FILE = "training_state.pt"
 LOG_FILE = "training_log.json"
@@ -47,13 +46,10 @@ def shipped_rounds(
     seed: int = 0, scale: float = 1.0, batch_tokens: int = 2048
 ) -> list[TrainConfig]:
     """How the shipped model is trained, or a shorter run in the same mixes."""
-    first, *later = (mix.scaled(scale) for mix in ROUNDS)
+    first, second = (mix.scaled(scale) for mix in ROUNDS)
     return [
         TrainConfig(first, seed, batch_tokens),
-        *(
-            TrainConfig(mix, seed + number, batch_tokens, lr=7e-5, head_lr=5e-4)
-            for number, mix in enumerate(later, start=1)
-        ),
+        TrainConfig(second, seed + 1, batch_tokens, lr=7e-5, head_lr=5e-4),
     ]
 
 
@@ -99,7 +95,7 @@ def train(
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = read_tokenizer(base)
-    rows, watch = compose(data, tokenizer, config.seed, config.mix, _wording(tokenizer, base))
+    rows, watch = compose(data, tokenizer, config.seed, config.mix)
     plan = batches(rows, config.batch_tokens, config.seed)
     run = _start(config, base, out, weights)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -139,10 +135,6 @@ def _start(
         optimizer.load_state_dict(state["optimizer"])
         run = _Run(model, optimizer, state["step"], state["seconds"], state["log"])
     return run
-
-
-def _wording(tokenizer: Tokenizer, base: Path) -> Wording:
-    return read_wording(tokenizer, load_base(base).word_vectors())
 
 
 def _device() -> str:
