@@ -13,7 +13,7 @@ from graders.arithmetic import find_equations
 from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.errors import UngradedError
-from graders.grounding import Finding, check_claim, held_line
+from graders.grounding import Finding, check_claim, held_line, misquoted
 from graders.opinion import MAX_TOKENS, Question, objection, questions
 from graders.source_index import Index, Line, index_source
 from graders.source_kind import Kind, kind_of
@@ -91,6 +91,8 @@ def check_by_rules(case: Case) -> None:
         if labelled:
             computed |= sound_results(claim.text)
         findings = check_claim(claim, index, computed)
+        if case.kind == "problem" and not findings:
+            findings = [*misquoted(claim, index)]
         if _is_claim(case, claim, findings):
             _add(case, claim, before, findings, index)
         else:
