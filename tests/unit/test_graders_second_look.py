@@ -67,6 +67,11 @@ async def test_an_unclear_sentence_stands_when_the_entailment_model_is_sure(
     assert any(e.reason == STANDS and e.supports for e in found.evidence) is passes
 
 
+async def test_two_unclear_sentences_fall_however_sure_the_entailment_model_is() -> None:
+    found = await grade(Encoder(), LENGTH, MOUTH, the=UNCLEAR, it=UNCLEAR)
+    assert found.score == 0.0
+
+
 async def test_an_unclear_sentence_that_was_compared_with_nothing_falls_all_the_same() -> None:
     found = await grade(Encoder(), LENGTH, "It was loved by many.", it=UNCLEAR)
     assert found.score is not None and found.score < 0.5
