@@ -66,7 +66,8 @@ def _speed(options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.data is not None and not missing():
         _say("speed of embedding")
-        whole = (text for text in documents(options.data) if len(text.split()) == WORDS)
+        prose = (text for text in documents(options.data) if not text.startswith("{"))
+        whole = (text for text in prose if len(text.split()) == WORDS)
         figures["embedding"] = speed.embedding([*islice(whole, max(16, options.texts // 100))])
     return figures
 
