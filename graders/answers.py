@@ -50,7 +50,7 @@ class AnswersGrader:
     """
 
     name = "answers"
-    version = "3"
+    version = "4"
 
     def __init__(
         self,

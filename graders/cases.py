@@ -92,7 +92,8 @@ def check_by_rules(case: Case) -> None:
             computed |= sound_results(claim.text)
         findings = check_claim(claim, index, computed)
         if case.kind == "problem" and not findings:
-            findings = [*misquoted(claim, index)]
+            misquote = misquoted(claim, index)
+            findings = [misquote] if misquote else []
         if _is_claim(case, claim, findings):
             _add(case, claim, before, findings, index)
         else:

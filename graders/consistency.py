@@ -2,7 +2,7 @@
 
 Prose and JSON sources: the entailment model reads every claim, and what the rules find is learned
 evidence beside it. Labelled lines and word problems: the rules decide, then the model's opinion;
-the entailment model looks at those that pass, and reads all where no model is asked.
+where no model is asked about labelled lines, the entailment model reads those claims, too.
 """
 
 import asyncio
@@ -26,7 +26,6 @@ from graders.entailment.pooling import Kind, Pooling, WorstClaim, features_of, l
 from graders.entailment.premise import find_terms
 from graders.entailment.support import claim_support, claims_support
 from graders.errors import UngradedError
-from graders.second_look import look_again
 from graders.types import Candidate, Evidence, Grade
 
 NO_CLAIM = "no checkable claim: nothing in the text states what could be true or false"
@@ -88,9 +87,7 @@ class ConsistencyGrader:
         if self.complete is not None and self.config.judge:
             await ask_model(judged, self.complete)
         return await asyncio.to_thread(
-            lambda: [
-                self._grade(case, self._look_again(case) or self._read(case)) for case in cases
-            ]
+            lambda: [self._grade(case, self._read(case)) for case in cases]
         )
 
     async def claim_support(self, source: str, claim: str, context: str = "") -> Support | None:
@@ -162,18 +159,6 @@ class ConsistencyGrader:
         scores = [score_of(support, found, claim, known) for support, found, claim in told]
         features = features_of(scores, _pooled_kind(case))
         return _Reading(tuple(supports), features, self._pooling.probability(features))
-
-    def _look_again(self, case: Case | str) -> str | None:
-        """Let the entailment model revise what the writing model said; a reason where it fails."""
-        if isinstance(case, str) or self._encoder is None or not case.answered:
-            return None
-        if case.kind != "labelled":
-            return None
-        try:
-            look_again(case, self._encoder)
-        except UngradedError as exc:
-            return str(exc)
-        return None
 
     def _grade(self, case: Case | str, reading: "_Reading | str | None") -> Grade:
         if isinstance(case, str):

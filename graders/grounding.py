@@ -39,9 +39,8 @@ MAX_QUANTITIES: Final = 60
 MAX_CHARS: Final = 2000
 """The longest sentence that is read as one claim, for the same reason."""
 
-REPEATS: Final = 0.8
-"""From this share of its words in one sentence of the source on, a sentence repeats that."""
-_CONTENT: Final = 4
+LEAST_REPEATED: Final = 5
+"""Words of the shortest sentence that counts as a repetition of one of the source."""
 
 _CLAUSE = re.compile(r",\s+|;\s+|\s+(?:and|while|but|which|who|whose)\s+")
 _CENTURY = re.compile(r"[\s-]+century")
@@ -49,11 +48,6 @@ _RIVAL_SCORE: Final = 0.5
 _CUE_REACH: Final = 200
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _YEAR_CUE = re.compile(r"\b(?:in|since|from|until|by|of|year|before|after|around)\s*$", re.I)
-_YEAR_ENDS = re.compile(r"\s*(?:[^\s\w]|$|(?:and|but|while|by|with|after|when)\b)")
-_EVENT = re.compile(
-    r"\b(?:born|died|discovered|founded|built|published|written|climbed|opened|completed|painted|"
-    r"composed)\s(?:first\s)?in\s(?:the\syear\s)?$"
-)
 _PLACE_CUE = re.compile(r"\b(?:in|at|from|near|on|to|through|across)\s+(?:the\s+)?$", re.I)
 _PLACE_LABEL = re.compile(
     r"\b(?:in|at|place|city|town|country|continent|birthplace|born|location|located|capital|"
@@ -84,7 +78,6 @@ def check_claim(claim: Claim, index: Index, computed: frozenset[Fraction]) -> li
     names = list(find_names(claim.text, index.words, index.text))
     findings += _numbers(claim.text, quantities, index, computed)
     findings += _names(claim.text, names, index)
-    findings += _said_twice([q for q in quantities if not q.spelled], names, index)
     if claim.mood == "statement" and not findings:
         findings += _labels(claim.text, index)
         findings += _polarity(claim.text, index)
@@ -200,15 +193,11 @@ def _in_period(quantity: Quantity, text: str, index: Index) -> bool:
 def _misplaced_year(
     text: str, quantity: Quantity, lines: Sequence[tuple[Quantity, Line]]
 ) -> Iterator[Finding]:
-    """`in 2450` of a length of 2450 m; `discovered in 37` of a number 37 that is no year."""
-    if quantity.dimension is not None or not _YEAR_ENDS.match(text, quantity.end):
+    if not quantity.yearlike or not _YEAR_CUE.search(text[: quantity.start]):
         return
-    before = text[max(0, quantity.start - _CUE_REACH) : quantity.start]
-    if quantity.yearlike and _YEAR_CUE.search(before):
-        misplaced = all(q.dimension and q.dimension != "months" for q, _ in lines)
-    else:
-        misplaced = bool(_EVENT.search(before)) and not any(q.yearlike for q, _ in lines)
-    if misplaced:
+    following = text[quantity.end :].strip()[:1]
+    measured = all(q.dimension and q.dimension != "months" for q, _ in lines)
+    if measured and (not following or not following.isalnum()):
         line = lines[0][1]
         reason = f"{quantity.text} is no year: the source says {line.text!r}"
         yield Finding(quantity.text, quantity.start, reason, line)
@@ -259,23 +248,6 @@ def _names(text: str, names: Sequence[Name], index: Index) -> Iterator[Finding]:
         rival = _other_holder(text, name, places, index)
         if rival is not None:
             yield Finding(name.text, name.start, f"the source says {rival.text!r}", rival)
-
-
-def _said_twice(
-    quantities: Sequence[Quantity], names: Sequence[Name], index: Index
-) -> Iterator[Finding]:
-    """`born in 1685 and died in 1685`, where one labelled line alone has 1685; not the subject."""
-    said = [(q.text, q.start, {line.place for _, line in _stated(q, index)}) for q in quantities]
-    said += [(name.text, name.start, set(_holders(name, index))) for name in names]
-    seen: set[str] = set()
-    for text, start, places in said:
-        [only, *others] = places or {0}
-        line = index.lines[only]
-        if text.casefold() in seen and only and not others and line.label:
-            yield Finding(
-                text, start, f"this stands twice, and the source says it once: {line.text!r}", line
-            )
-        seen.add(text.casefold())
 
 
 def _two_names(name: Name, index: Index) -> bool:
@@ -389,19 +361,19 @@ def _polarity(text: str, index: Index) -> Iterator[Finding]:
     yield Finding(quote, start, f"{said} the source puts otherwise: {best.text!r}", best)
 
 
-def misquoted(claim: Claim, index: Index) -> Iterator[Finding]:
-    """The first word that a sentence puts in place of the source's, where it repeats a sentence of
-    it but for a word or two."""
-    words = words_of(claim.text)
-    distinct = {word.casefold() for word in words}
-    shared = max((len(distinct & line.words) for line in index.lines), default=0)
-    if shared < REPEATS * len(distinct):
-        return
-    for word in words:
-        if word.islower() and len(word) >= _CONTENT and word not in index.words:
-            reason = f"{word!r} is not in the sentence of the source that this repeats"
-            yield Finding(word, claim.text.index(word), reason)
-            return
+def misquoted(claim: Claim, index: Index) -> Finding | None:
+    """The one word that a sentence has in place of another, where it else repeats the source's."""
+    folded = [word.casefold() for word in words_of(claim.text)]
+    for line in index.lines:
+        told = [word.casefold() for word in words_of(line.text)][-len(folded) :]
+        if len(told) != len(folded) or len(folded) < LEAST_REPEATED:
+            continue
+        others = [n for n, word in enumerate(folded) if word != told[n]]
+        if len(others) == 1 and folded[others[0]] not in index.words:
+            word = [*_WORD.finditer(claim.text)][others[0]]
+            reason = f"the source, which this repeats, says {told[others[0]]!r}"
+            return Finding(word[0], word.start(), reason, line)
+    return None
 
 
 def held_line(claim: Claim, index: Index) -> Line | None:

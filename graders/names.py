@@ -1,8 +1,7 @@
 """Finds the names in a sentence: capitalised spans, acronyms and symbols, with their offsets."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -45,9 +44,8 @@ _OPENS: Final = re.compile(r"(?:^|[.!?…\n])[\s\"'“”‘’)(]*\Z")
 """Before the first word of a sentence."""
 NEARLY: Final = 0.75
 """Two words are nearly the same from this share of matching letters on (difflib's ratio)."""
-MOST_NAMES: Final = 5_000
-LONGEST_NAME: Final = 20
-"""More names of a source, and longer ones, are not compared letter by letter: bounds the work."""
+MOST_NAMES: Final = 300
+"""Of a source with more names the rest are not compared letter by letter: bounds the work."""
 _ORDINARY: Final = re.compile(r"\w+(?:s|ing|ed|ly|ment|tion|ity|ness|ance|ence)")
 
 
@@ -112,33 +110,19 @@ def _ordinary_lead(
 
 def _nearly_a_name(word: str, source: str) -> bool:
     """Whether a word is a name of the source with a letter or two wrong (`Mainis`, `Hainis`)."""
-    known = _by_remnant(source)
-    names = {name for remnant in _remnants(word.casefold()) for name in known.get(remnant, ())}
-    return any(
-        not name.startswith(word)
-        and not word.startswith(name)
-        and SequenceMatcher(None, name.casefold(), word.casefold()).ratio() >= NEARLY
-        for name in names
-    )
+    matcher = SequenceMatcher(None, "", word.casefold())
+    for name in _name_words(source):
+        if abs(len(name) - len(word)) > 2 or name.startswith(word) or word.startswith(name):
+            continue
+        matcher.set_seq1(name.casefold())
+        if matcher.quick_ratio() >= NEARLY and matcher.ratio() >= NEARLY:
+            return True
+    return False
 
 
-@lru_cache(maxsize=32)
-def _by_remnant(source: str) -> Mapping[str, Sequence[str]]:
-    """The names of a source by what is left of each without some letters: words that differ in a
-    letter or two meet there (Mor & Fraenkel 1982), so that none need be compared with all."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for name in islice(dict.fromkeys(_NAME_WORD.findall(source)), MOST_NAMES):
-        for remnant in _remnants(name.casefold()):
-            found[remnant].append(name)
-    return found
-
-
-def _remnants(word: str) -> set[str]:
-    """The word with up to two letters left out; a very long one as it is."""
-    if len(word) > LONGEST_NAME:
-        return {word}
-    once = {word[:i] + word[i + 1 :] for i in range(len(word))}
-    return {word} | once | {part[:i] + part[i + 1 :] for part in once for i in range(len(part))}
+@lru_cache(maxsize=64)
+def _name_words(source: str) -> Sequence[str]:
+    return tuple(islice(dict.fromkeys(_NAME_WORD.findall(source)), MOST_NAMES))
 
 
 def _common_cut(span: str, source: str, rest: int) -> int:

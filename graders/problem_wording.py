@@ -13,42 +13,47 @@ from graders.quantities import UNITS
 Found = tuple[str, int, str]
 """The words at fault, their offset, and what is wrong with them."""
 
-_ONE_OF_MANY = re.compile(r"\ban? \d+ (?P<what>[a-z]+s)\b(?![-'’])")
-_EACH_OF_MANY = re.compile(r"\b(?:each|every|one|another) (?P<what>[a-z]+s)\b(?!['’])")
+_ONE_OF_MANY = re.compile(
+    r"\b(?:for|of|buys?|wants?|needs?) (?P<quote>an? \d+ (?P<what>[a-z]+s))\b(?![-'’])"
+)
+_EACH_OF_MANY = re.compile(r"\b(?:each|every) (?P<what>[a-z]+s)\b(?!['’])")
 _MANY = re.compile(r"\b(?:\d+|many) ([a-z]+s)\b")
 _SINGULAR_ENDS: Final = ("ss", "us", "is", "as", "os")
+_INVARIANT: Final = frozenset(
+    "aircraft deer fish means moose offspring salmon series sheep shrimp species squid "
+    "trout".split()
+)
 _TO_ITSELF = re.compile(
     r"\b(?P<who>[A-Z][a-z]+) (?:gives|gave|hands|sends|sent|lends|lent|owes|sells|passes) "
     r"(?P=who)\b(?!['’])"
 )
 _SHORT_OF_ITSELF = re.compile(
     r"\b(?P<who>[A-Z][a-z]+) (?:(?:is|has) [^.,;?!]{0,60}?)?\b(?:short of|behind|ahead of|beyond) "
-    r"(?:what )?(?P=who)\b(?!['’])"
+    r"(?:what )?(?P=who)(?: (?:has|had))?(?=\s*[.?!,])"
 )
 _IN_ITSELF = re.compile(
-    r"\b(?P<count>\d+) (?P<what>[a-z]+s) of \d+ (?P=what)\b"
-    r"|\b(?P<things>[a-z]+s) (?:equally |evenly )?(?:among|between|into) \d+ (?P=things)\b"
+    r"\b(?P<things>[a-z]+s) (?:equally|evenly) (?:among|between) \d+ (?P=things)\b"
 )
 _LAST_SENTENCE = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
-_COMPARED_NAME = re.compile(r"\bthan (?P<name>(?!\w+day\b)[A-Z][a-z]+)(?=\s*\?)")
+_COMPARED_NAME = re.compile(
+    r"\bthan (?P<name>(?!\w+day\b|(?:Dad|Daddy|Mom|Mum|Grandma|Grandpa)\b)[A-Z][a-z]+)(?=\s*\?)"
+)
 _PRICED = re.compile(
-    r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) [a-z]+(?: [a-z]+)? (?:costs?|is sold)\b|\bprice of one [a-z]+"
+    r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) (?:[a-z]+ )?(?P<one>[a-z]+) costs?\b"
+    r"|\bprice of one (?:[a-z]+ )?(?P<other>[a-z]+) is\b"
 )
 _BOUGHT = re.compile(
-    r"\b(?:buys|bought|pays for) \d+ (?P<what>[a-z]+(?: [a-z]+)?)"
-    r"(?=[.?!]| in | at | on |, (?!each|which|every|that))"
+    r"\b(?:buys|bought) (?P<count>\d+) (?P<what>[a-z]+(?: [a-z]+)?)"
+    r"(?=[.?!]| in the | at the | on the |, (?!each|which|every|that))"
 )
+_NO_THING: Final = frozenset("more fewer of dozen pairs people mice geese pieces packs".split())
 _REPRICED = re.compile(
-    r"\b[Tt]he price of (?:one|each|every) (?P<what>[a-z]+(?: [a-z]+)?) (?:falls|rises)"
+    r"\b[Tt]he price of (?:one|each|every) (?P<what>[a-z]+(?: [a-z]+)?) (?:falls|rises) by\b"
 )
 _MEASURED_BY = re.compile(
     r"\b(?:that of|as much as|\$\d+ (?:more|less) than) one "
     r"(?!of\b)(?P<what>[a-z]+(?: [a-z]+)?)(?=[.?!])"
 )
-_SINGLE = re.compile(r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) ([a-z]+)\b")
-_COUNTED = re.compile(r"(?<![\d.,/$-])(?:[2-9]|[1-9]\d+) (?P<what>[a-z]+)(?=[.?!])")
-_INVARIANT: Final = frozenset("fish sheep deer moose salmon trout shrimp squid series".split())
-_WORD = re.compile(r"[a-z]+")
 
 
 def find_odd_wording(problem: str) -> Iterator[Found]:
@@ -58,25 +63,24 @@ def find_odd_wording(problem: str) -> Iterator[Found]:
         for match in pattern.finditer(problem):
             yield match[0], match.start(), f"the problem sets {match['who']!r} against itself"
     for match in _IN_ITSELF.finditer(problem):
-        what = match["what"] or match["things"]
-        yield match[0], match.start(), f"{what} can't hold or be shared among {what}"
+        what = match["things"]
+        yield match[0], match.start(), f"{what} can't be shared among {what}"
     yield from _stranger(problem)
-    yield from _unpriced(problem)
+    yield from _purchases(problem)
     yield from _unheard_of(problem)
 
 
 def _number_mismatches(problem: str) -> Iterator[Found]:
-    """`a 14 pallets`, `each pallets`; `a 500 pages book` is left alone, and so are units."""
-    single = set(_SINGLE.findall(problem))
-    counted = set(_MANY.findall(problem))
+    """`for a 14 pallets`, `each pallets`; `needs a 500 pages book` is left alone, so are units."""
+    counted = set(_MANY.findall(problem)) - _INVARIANT
     for match in _ONE_OF_MANY.finditer(problem):
         end = problem[match.end() : match.end() + 1]
         if match["what"] not in UNITS and end in (",", ".", "?", "!", ""):
-            yield match[0], match.start(), f"{match[0]!r} is neither one nor many"
-    for match in _COUNTED.finditer(problem):
-        word = match["what"]
-        if word in single and word not in UNITS and word not in _INVARIANT:
-            yield match[0], match.start(), f"{match[0]!r} is neither one nor many"
+            yield (
+                match["quote"],
+                match.start("quote"),
+                f"{match['quote']!r} is neither one nor many",
+            )
     for match in _EACH_OF_MANY.finditer(problem):
         if match["what"] in counted and not match["what"].endswith(_SINGULAR_ENDS):
             yield match[0], match.start(), f"{match[0]!r} is neither one nor many"
@@ -85,10 +89,10 @@ def _number_mismatches(problem: str) -> Iterator[Found]:
 def _unheard_of(problem: str) -> Iterator[Found]:
     """A price changes that nobody gave, or a price is measured by that of an unknown thing."""
     for match in _REPRICED.finditer(problem):
-        if not re.search(rf"\b{match['what']}\b", problem[: match.start()]):
+        if not _speaks_of(match["what"], problem[: match.start()]):
             yield match[0], match.start(), f"no price of {match['what']} was given before"
     for match in _MEASURED_BY.finditer(problem):
-        if len(re.findall(rf"\b{match['what']}(?:e?s)?\b", problem)) == 1:
+        if not _speaks_of(match["what"], problem[: match.start()] + problem[match.end() :]):
             yield match[0], match.start(), f"nothing else is told of {match['what']}"
 
 
@@ -97,22 +101,30 @@ def _stranger(problem: str) -> Iterator[Found]:
     question = _LAST_SENTENCE.search(problem)
     for match in _COMPARED_NAME.finditer(question["last"]) if question else ():
         start = question.start("last") + match.start("name") if question else 0
-        if len(re.findall(rf"\b{match['name']}\b", problem)) == 1:
+        if len(re.findall(rf"\b{match['name']}\b", problem, re.IGNORECASE)) == 1:
             yield match["name"], start, f"nothing is told of {match['name']}"
 
 
-def _unpriced(problem: str) -> Iterator[Found]:
-    """One thing has a price, and another, never heard of, is bought."""
-    if not _PRICED.search(problem):
-        return
-    for match in _BOUGHT.finditer(problem):
-        rest = problem[: match.start()] + problem[match.end() :]
+def _purchases(problem: str) -> Iterator[Found]:
+    """One thing has a price, and another, never heard of, is bought; or `3 muffin` are."""
+    priced = {match["one"] or match["other"] for match in _PRICED.finditer(problem)}
+    for match in _BOUGHT.finditer(problem) if priced else ():
         words = match["what"].split()
-        known = any(_akin(word, other) for word in words for other in _WORD.findall(rest.lower()))
-        if words[0] != "of" and words[-1] != "them" and not known:
+        rest = problem[: match.start()] + problem[match.end() :]
+        if words[-1] in priced - _INVARIANT and int(match["count"]) > 1:
+            yield match[0], match.start(), f"{match['what']!r} is neither one nor many"
+        elif (_NO_THING | UNITS.keys()).isdisjoint(words) and not any(
+            _akin(word, rest) for word in words
+        ):
             yield match[0], match.start(), f"the problem gives no price of {match['what']}"
 
 
-def _akin(plural: str, other: str) -> bool:
-    """Whether two words are one but for their ending: `scarves`, `scarf`."""
-    return other.startswith(plural[: max(3, len(plural) - 3)])
+def _speaks_of(thing: str, text: str) -> bool:
+    """Whether a text has this phrase, in the singular or as a regular plural."""
+    plural = thing[:-1] + "ies" if thing.endswith("y") else f"{thing}e?s"
+    return bool(re.search(rf"\b(?:{thing}|{plural})\b", text, re.IGNORECASE))
+
+
+def _akin(plural: str, text: str) -> bool:
+    """Whether a text has a word that differs in its ending only: `scarves`, `scarf`."""
+    return bool(re.search(rf"\b{plural[: max(3, len(plural) - 3)]}", text, re.IGNORECASE))

@@ -52,12 +52,11 @@ _COUNTED = re.compile(
     r"altogether)\b)[a-z]"
 )
 _DOZENS = re.compile(r"\b(\d{1,6}) dozen\b")
-_TWO_OF_A_KIND = re.compile(r"\b(?:squares?d?|cubes?d?|twice|doubled?|both|pairs?|two|again)\b")
+_TWO_OF_A_KIND = re.compile(r"\b(?:square\w*|cube\w*|cubic|area|by)\b", re.IGNORECASE)
 _ASKED_LAST = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
 _SUPPOSES = re.compile(r"\d|\b(?:[Ii]f|[Ss]uppose|[Gg]iven|[Aa]ssuming)\b")
-_PERSON = re.compile(
-    r"(?<=\b(?:does|with) )[A-Z][a-z]+\b|(?<=\b(?:did|for) )[A-Z][a-z]+\b|(?<=\bdo )[A-Z][a-z]+\b"
-)
+_PERSON = re.compile(r"(?<=\b(?:does|with) )[A-Z][a-z]+\b|(?<=\bbill for )[A-Z][a-z]+\b")
+_KIN: Final = frozenset("dad daddy mom mommy mum grandma grandpa grandmother grandfather".split())
 _LETTERS = re.compile(r"[^\W\d_]+")
 _RATIO = re.compile(r"(?<![\d/])(\d{1,6})/(\d{1,6})(?![\d/])")
 _CURRENCY_CUE = re.compile(
@@ -98,7 +97,7 @@ def check_working(
     if traced and question is not None:
         faults += _operands(question, body, equations)
         faults += _unused(question, equations)
-        faults += _doubled(question, equations)
+        faults += _squared(question, equations)
         faults += _unknown_person(question)
     if traced and answer is not None:
         faults += _final(equations, answer)
@@ -207,16 +206,16 @@ def _unused(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
         )
 
 
-def _doubled(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
-    """A result added to itself or multiplied by itself: `6 * 6`, where one step came to 6."""
+def _squared(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
+    """A result multiplied by itself: `6 * 6`, where one step came to 6 and there are no two."""
     if _TWO_OF_A_KIND.search(question):
         return
     given = set(given_values(question)) | _derived(question)
     results: Counter[Fraction] = Counter()
     for equation in equations:
         one, *others = [abs(_fraction(operand.value)) for operand in equation.operands]
-        alike = others == [one] and equation.value in (2 * one, one * one)
-        if alike and one not in given and results[one] == 1:
+        squared = others == [one] and one > 1 and equation.value == one * one
+        if squared and one not in given and results[one] == 1:
             reason = f"the one result {equation.operands[0].text} stands on both sides"
             yield Fault("step", equation.text, reason, "body", equation.start)
         results.update(_values(equation.result))
@@ -226,8 +225,9 @@ def _unknown_person(question: str) -> Iterator[Fault]:
     asked = _ASKED_LAST.search(question)
     if asked is None or _SUPPOSES.search(asked["last"]):
         return
+    told = Counter(word.casefold() for word in _LETTERS.findall(question))
     for match in _PERSON.finditer(asked["last"]):
-        if len(re.findall(rf"\b{match[0]}\b", question)) == 1:
+        if told[match[0].casefold()] == 1 and match[0].casefold() not in _KIN:
             start = asked.start("last") + match.start()
             yield Fault("problem", match[0], f"nothing is told of {match[0]}", "question", start)
 

@@ -175,7 +175,7 @@ async def test_labelled_lines_stay_with_the_rules_and_the_opinion(folder: Path) 
     scribe = Scribe()
     grader = ConsistencyGrader(ConsistencyConfig(model=str(folder)), scribe)
     sheet, prose = await grader.grade(
-        [candidate("The Danube: 2850 km", SHEET), candidate("It is long.")]
+        [candidate("It is 2850 km long.", SHEET), candidate("It is long.")]
     )
     assert (sheet.score, len(scribe.prompts)) == (1.0, 1)
     assert "Labels: Name, Kind" in scribe.prompts[0]
@@ -192,12 +192,12 @@ async def test_labelled_lines_stay_with_the_rules_and_the_opinion(folder: Path) 
         "The Danube flows into the Black Sea and smells of sulphur.",
     ],
 )
-async def test_what_a_fact_sheet_lacks_is_found_by_reading_whoever_else_is_asked(
+async def test_labelled_lines_are_read_where_no_model_is_asked_or_it_is_configured(
     folder: Path, text: str, entail: bool, asked: bool
 ) -> None:
     config = ConsistencyConfig(model=str(folder), entail_labelled=entail)
     result = await grade(ConsistencyGrader(config, Scribe() if asked else None), text, SHEET)
-    assert result.score is not None and result.score < 0.3
+    assert result.score == pytest.approx(1.0 if asked and not entail else 0.0, abs=0.01)
 
 
 async def test_what_rules_object_to_in_a_fact_sheet_decides_without_the_entailment_model(

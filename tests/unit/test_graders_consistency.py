@@ -233,31 +233,6 @@ def test_the_version_names_the_weights_so_that_a_certificate_does_not_outlive_th
     assert ConsistencyGrader(ConsistencyConfig(model="org/name")).version.endswith("-org/name")
 
 
-BACH = (
-    "Name: Johann Sebastian Bach\nYear of birth: 1685\nDied in: Leipzig\nHeight: 170 cm\n"
-    "Works: 3128"
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "quote", "reason"),
-    [
-        ("Bach was born in 1685 and died in 1685.", "1685", "stands twice"),
-        ("He lived in Leipzig and died in Leipzig.", "Leipzig", "stands twice"),
-        ("He was born in 3128 and died in Leipzig.", "3128", "no year: the source says 'Works"),
-        ("He was born in 170, and died in Leipzig.", "170", "no year: the source says 'Height"),
-        ("He was born in 1685. Bach was Johann Sebastian Bach.", None, None),
-        ("Born in 1685, he died in Leipzig.", None, None),
-    ],
-)
-async def test_a_value_of_one_line_serves_once_and_as_what_it_is(
-    text: str, quote: str | None, reason: str | None
-) -> None:
-    against = [item for item in (await grade(text, BACH)).evidence if not item.supports]
-    assert [item.quote for item in against] == ([quote] if quote else [])
-    assert all(reason is not None and reason in item.reason for item in against)
-
-
 TASK = "Problem: One waffle costs $9 at the cafe. Olga buys 3 waffles. What does Olga pay?"
 
 
@@ -265,7 +240,10 @@ TASK = "Problem: One waffle costs $9 at the cafe. Olga buys 3 waffles. What does
     ("text", "quote"),
     [
         ("One pancle costs $9 at the cafe. Olga buys 3 waffles.", "pancle"),
-        ("One waffle costs $9 at the cafe. Now what should we reckon first?", None),
+        ("One waffle costs $9 at the opera. What does Olga pay?", "opera"),
+        ("One waffle costs exactly $9 at the cafe. Olga then buys 3 waffles.", None),
+        ("The waffle costs 9 dollars at the cafe.", None),
+        ("One waffle costs $9 at the cafe. What does Olga pay altogether?", None),
         ("One waffle costs $9 at the cafe. The total then comes to $9 * 3 = $27.", None),
     ],
 )
@@ -274,3 +252,4 @@ async def test_a_problem_that_is_repeated_is_repeated_word_for_word(
 ) -> None:
     against = [item for item in (await grade(text, TASK)).evidence if not item.supports]
     assert [item.quote for item in against] == ([quote] if quote else [])
+    assert all(text[item.start : item.end] == item.quote for item in against)

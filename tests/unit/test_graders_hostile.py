@@ -55,7 +55,9 @@ SECONDS = 4.0
             "Each pear costs $1. Ann buys 4 pallets. The price of one pal falls " * 60
         ),
         lambda: find_flaws("Ann is short of Bo has " * 200 + "a 14 pallets?" * 100),
-        lambda: check_working("Does Ann? " * 1900 + "\n" * 900, "5 * 5 = 25. " * 1500, "25"),
+        lambda: check_working(
+            "does " + "does Aaa does Aab " * 1000 + "?", "5 * 5 = 25. " * 1500, "25"
+        ),
         lambda: [*chain(*(find_names(f"{word} fell.", frozenset(), NAMES) for word in WORDS))],
         lambda: answer_in("\\boxed{" * 2500 + "<<" * 2000 + "answer is " * 500),
     ],
