@@ -16,7 +16,7 @@ from graders.errors import GraderError
 from graders.gate import Gate
 from graders.types import Source
 from tests.unit.ray_fakes import Handle, install
-from workers.backends import ray_pool
+from workers.backends import ray_pool, ray_worker
 from workers.backends.base import Job
 from workers.backends.config import RayConfig
 from workers.backends.ray_actors import ProducerActor
@@ -25,7 +25,7 @@ from workers.engines import lasting
 from workers.engines.base import Generation, GenerationRequest, OnText
 from workers.engines.config import ScriptedConfig
 from workers.engines.scripted import ScriptedEngine
-from workers.errors import EngineDiedError, EngineUnavailableError
+from workers.errors import EngineDiedError, EngineError, EngineUnavailableError
 from workers.recipes import SHIPPED
 from workers.types import Draw
 
@@ -42,6 +42,24 @@ class Dead(ScriptedEngine):
         self, request: GenerationRequest, on_text: OnText | None = None
     ) -> Generation:
         raise EngineDiedError("the engine's process is gone")
+
+
+class Failing(ScriptedEngine):
+    """An engine that lives, and fails its first requests at once, as without its endpoint."""
+
+    left = 10**6
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        if self.left:
+            self.left -= 1
+            raise EngineError("the endpoint can't be reached")
+        return await super().generate(request, on_text)
+
+
+class Mended(Failing):
+    left = 4
 
 
 class Actor(ProducerActor):
@@ -117,6 +135,51 @@ async def test_one_dead_engine_of_ten_is_replaced_and_swallows_nothing(
     assert pool.replaced == 1
 
 
+async def produce_some_at_a_time(producer: RayProducer, count: int) -> list[Any]:
+    """As a batch does: a new draw when one is done."""
+    slots = asyncio.Semaphore(producer.concurrency)
+
+    async def make(seq: int) -> Any:
+        async with slots:
+            return await producer.produce(Draw(seq, SOURCE, seq))
+
+    async with asyncio.timeout(30):
+        return await asyncio.gather(*(make(seq) for seq in range(count)))
+
+
+async def test_an_engine_that_fails_at_once_does_not_swallow_the_batch(
+    opened: Open, engines: list[type[ScriptedEngine]]
+) -> None:
+    engines += [Failing, ScriptedEngine]
+    producer = RayProducer(await opened(Actor, Actor), JOB)
+    await producer.start()
+    made = await produce_some_at_a_time(producer, 300)
+    assert 1 <= sum(item.error is not None for item in made) <= 20
+
+
+async def test_an_engine_that_is_mended_works_again(
+    opened: Open, engines: list[type[ScriptedEngine]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_worker, "FIRST_REST", 0.01)
+    engines += [Mended, ScriptedEngine]
+    pool = await opened(Actor, Actor)
+    producer = RayProducer(pool, JOB)
+    await producer.start()
+    made = await produce_some_at_a_time(producer, 300)
+    assert sum(item.error is not None for item in made) == 4
+    assert all(worker.trusted for worker in pool.workers)
+
+
+async def test_engines_that_all_fail_get_the_draws_all_the_same(
+    opened: Open, engines: list[type[ScriptedEngine]]
+) -> None:
+    engines += [Failing, Failing]
+    producer = RayProducer(await opened(Actor, Actor), JOB)
+    await producer.start()
+    made = await produce_some_at_a_time(producer, 40)
+    assert {item.error for item in made} == {"engine_error: the endpoint can't be reached"}
+
+
 async def test_engines_that_all_die_at_once_fail_every_draw_by_name(
     opened: Open, engines: list[type[ScriptedEngine]]
 ) -> None:
@@ -189,6 +252,6 @@ async def test_a_job_that_no_actor_could_be_asked_about_is_an_error(
         raise ActorDiedError
 
     pool = await opened(Actor)
-    monkeypatch.setattr(ray_pool.RayWorker, "open", lost)
+    monkeypatch.setattr(ray_worker.RayWorker, "open", lost)
     with pytest.raises(EngineUnavailableError, match="no worker could open b: ActorDiedError"):
         await pool.open("key", JOB)

@@ -31,7 +31,8 @@ LOSSES = (RayError, WorkerError, TimeoutError)
 class RayPool:
     """Keeps `config.workers` actors of one model running, each replaced when it is lost.
 
-    An actor whose engine dies is lost. One that a job can't be opened on works on for the others.
+    An actor whose engine dies is lost; one whose engine fails every draw gets few of them while
+    others do better. One that a job can't be opened on works on for the others.
     An actor for which the cluster has no room stays pending, which is what Ray's autoscaler goes
     by; it joins when there is room. `create` makes a new actor.
     """
@@ -219,7 +220,8 @@ class RayPool:
         if self.closed:
             _fail(order, CLOSED)
         elif willing:
-            self._least_loaded(willing).give(order)
+            trusted = [worker for worker in willing if worker.trusted]
+            self._least_loaded(trusted or willing).give(order)
         elif self._live:
             _refuse(order, self._live[0].refused[order.key])
         else:

@@ -19,6 +19,10 @@ from workers.types import Draw, Produced
 LOAD_SECONDS = 3600.0
 """Longest load of a model; it may have to be downloaded."""
 COLLECT_SECONDS = 2.0
+MOST_FAILURES = 3
+"""So many draws that fail in a row make an actor suspect."""
+FIRST_REST, LONGEST_REST = 0.5, 30.0
+"""Seconds that it then gets nothing, doubled by each further failure."""
 _tickets = itertools.count()
 
 
@@ -60,6 +64,8 @@ class RayWorker:
         self.health: Health | None = None
         self.refused: dict[str, BaseException] = {}
         self.delivered = False
+        self._failures = 0
+        self._rests_until = 0.0
         self._patience = unresponsive_seconds
         self._hand_back = hand_back
         self._in_hand: dict[int, Order] = {}
@@ -74,6 +80,17 @@ class RayWorker:
         """Draws that it has been given and that have not come back."""
         unopened = sum(map(len, self._unopened.values()))
         return len(self._in_hand) + len(self._outbox.orders) + unopened
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it should get a draw where others could have it.
+
+        An actor whose engine fails at once, for want of its endpoint say, is always the least
+        loaded, and would swallow the batch. After a rest it is tried with one draw.
+        """
+        if self._failures < MOST_FAILURES:
+            return True
+        return not self.load and asyncio.get_running_loop().time() >= self._rests_until
 
     async def bring_up(self) -> None:
         """Wait until the cluster has room for the actor, then until it has loaded its model.
@@ -210,6 +227,15 @@ class RayWorker:
     def _settle(self, done: Iterable[tuple[int, Produced]]) -> None:
         for ticket, produced in done:
             self.delivered = True
+            self._note(produced)
             order = self._in_hand.pop(ticket, None)
             if order is not None and not order.result.done():
                 order.result.set_result(produced)
+
+    def _note(self, produced: Produced) -> None:
+        if not (produced.error or "").startswith("engine_"):
+            self._failures = 0
+            return
+        self._failures += 1
+        rest = FIRST_REST * 2.0 ** min(self._failures - MOST_FAILURES, 16)
+        self._rests_until = asyncio.get_running_loop().time() + min(rest, LONGEST_REST)
