@@ -5,6 +5,7 @@ replaced without touching how claims are pooled into a grade.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
@@ -14,7 +15,7 @@ from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.errors import UngradedError
 from graders.grounding import Finding, check_claim, held_line, misquoted
-from graders.opinion import MAX_TOKENS, Question, objection, questions
+from graders.opinion import CANT_TELL, MAX_TOKENS, Objection, Question, objection, questions
 from graders.source_index import Index, Line, index_source
 from graders.source_kind import Kind, kind_of
 from graders.types import Candidate, Evidence, Source
@@ -32,6 +33,12 @@ __all__ = [
 
 MOST_WORK: Final = 1_000_000
 """Sentences of a text times lines of its source that the rules hold against each other."""
+READINGS: Final = 3
+READING_TEMPERATURE: Final = 1.0
+"""How often a claim is read again, and how freely: of 78 good essays by winnow-tiny that were lost
+to unclear claims alone 56 pass so, of 11 wrong ones 2 (`benchmarks.truth --seed 11`); at 0.5 it is
+22 and 1. Both were chosen on these."""
+_SEED_STRIDE: Final = 1_000_003
 COMPARED: Final = "agrees with the source"
 UNCOMPARED: Final = "nothing in it was compared with the source"
 HEARD: Final = "the model, asked about it, objects to nothing"
@@ -151,7 +158,12 @@ def _support(case: Case, claim: Claim, line: Line | None) -> Evidence:
 
 
 async def ask_model(cases: Sequence[Case], complete: Complete) -> None:
-    """Ask for the model's opinion on each claim that still stands, in one call, greedily."""
+    """Ask for the model's opinion on each claim that still stands, in one call, greedily.
+
+    Where it can't tell what a claim says, and holds nothing else against the text, it reads that
+    claim again, several times with chance; a reading in which the claim says what the source says
+    lets it stand, unless another reading says otherwise.
+    """
     asked = [(case, question) for case in cases for question in _questions(case)]
     if not asked:
         return
@@ -163,6 +175,49 @@ async def ask_model(cases: Sequence[Case], complete: Complete) -> None:
     )
     for (case, question), reply in zip(asked, replies, strict=True):
         _hear(case, question, reply)
+    unclear = [item for item in asked if _is_unclear(*item)]
+    if unclear:
+        await _read_again(unclear, complete)
+
+
+async def _read_again(unclear: Sequence[tuple[Case, Question]], complete: Complete) -> None:
+    replies = await complete(
+        [question.prompt for _, question in unclear for _ in range(READINGS)],
+        max_tokens=MAX_TOKENS,
+        temperature=READING_TEMPERATURE,
+        seeds=[
+            (case.candidate.seed + turn * _SEED_STRIDE) % 2**31
+            for case, _ in unclear
+            for turn in range(1, READINGS + 1)
+        ],
+    )
+    for n, (case, question) in enumerate(unclear):
+        _reconsider(case, question, replies[n * READINGS : (n + 1) * READINGS])
+
+
+def _is_unclear(case: Case, question: Question) -> bool:
+    """Whether the model could not read this claim, and all it objects to is of that kind."""
+    against = [found[0].reason for found in case.evidence if not found[0].supports]
+    mine = case.evidence[question.place][0]
+    alone = not case.asides and all(reason == CANT_TELL for reason in against)
+    return alone and not mine.supports and question.kind == "facts"
+
+
+def _reconsider(case: Case, question: Question, replies: Sequence[Completion]) -> None:
+    """Let the claim stand if it could be read, and said the same as the source each time."""
+    claim, index = case.claims[question.place], index_source(case.source.text)
+    readings: list[Objection | None] = []
+    for reply in replies:
+        with suppress(UngradedError):
+            if reply.error is None:
+                readings.append(objection(question, reply.text, claim, index))
+    clear = [found for found in readings if found is None or found.reason != CANT_TELL]
+    objected = next((found for found in clear if found is not None), None)
+    if objected is not None:
+        _object(case, question.place, objected)
+    elif clear:
+        whole = case.evidence[question.place][0]
+        case.evidence[question.place] = [replace(whole, reason=HEARD, supports=True)]
 
 
 def _questions(case: Case) -> list[Question]:
@@ -189,11 +244,15 @@ def _hear(case: Case, question: Question, reply: Completion) -> None:
     case.answered += 1
     if found is None:
         _agree(case, question.place)
-        return
+    else:
+        _object(case, question.place, found)
+
+
+def _object(case: Case, place: int, found: Objection) -> None:
     at = case.source.text.find(found.against) if found.against else -1
-    case.evidence[question.place] = [
+    case.evidence[place] = [
         replace(
-            case.evidence[question.place][0],
+            case.evidence[place][0],
             reason=found.reason,
             against=found.against,
             source_start=at if at >= 0 else None,

@@ -29,6 +29,7 @@ from graders.source_kind import fact_lines, is_problem
 
 MAX_TOKENS: Final = 200
 """Enough for the longest reply, a solution; the others end by themselves."""
+CANT_TELL: Final = "the model can't tell what this says"
 _ARTICLES: Final = frozenset({"the", "a", "an", "about"})
 _UNIT_WORD: Final = re.compile(r"[ \u00a0-]?(?P<unit>km[2²]|[^\W\d_]+|%)")
 
@@ -95,7 +96,7 @@ def _compare(reply: str, claim: Claim, labels: Mapping[str, Sequence[Line]]) -> 
     if stated_lines == [NOTHING]:
         return None
     if UNCLEAR in stated_lines:
-        return Objection("the model can't tell what this says", None)
+        return Objection(CANT_TELL, None)
     folded = {label.casefold(): lines for label, lines in labels.items()}
     subject = next(iter(folded))
     for stated in stated_lines:
