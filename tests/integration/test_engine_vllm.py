@@ -16,6 +16,7 @@ from workers.engines.vllm import VllmEngine
 from workers.errors import EngineError, EngineUnavailableError
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="module")]
+READ_AT_ONCE = 512
 PROMPT = "Name: Saturn\nMoons: 146\nKind: planet"
 
 
@@ -25,7 +26,8 @@ def ask(seed: int = 1, max_tokens: int = 60) -> GenerationRequest:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(vllm_arguments: dict[str, Any]) -> AsyncIterator[VllmEngine]:
-    engine = VllmEngine(VllmConfig(max_batch=8, engine_args=vllm_arguments))
+    arguments = {**vllm_arguments, "max_num_batched_tokens": READ_AT_ONCE}
+    engine = VllmEngine(VllmConfig(max_batch=8, engine_args=arguments))
     await engine.start()
     yield engine
     await engine.aclose()
@@ -62,6 +64,13 @@ async def test_a_watcher_that_raises_fails_its_own_request_only(engine: VllmEngi
         await engine.generate(ask(), lambda text: 1 / 0 > 0)
     assert engine._llm.get_num_unfinished_requests() == 0
     assert (await engine.generate(ask())).text
+
+
+async def test_more_prompts_than_are_read_at_once_do_not_end_vllm(engine: VllmEngine) -> None:
+    long = [GenerationRequest(f"{n}: " + "7" * 200, n, max_tokens=20) for n in range(8)]
+    replies = await asyncio.gather(*(engine.generate(request) for request in long))
+    assert sum(reply.prompt_tokens for reply in replies) > 2 * READ_AT_ONCE
+    assert all(reply.completion_tokens for reply in replies)
 
 
 async def test_what_vllm_refuses_is_an_engine_error(engine: VllmEngine) -> None:

@@ -58,7 +58,7 @@ def load(config: VllmConfig) -> Any:
 
 def arguments(config: VllmConfig) -> dict[str, Any]:
     """The engine arguments: our defaults under the user's own."""
-    return {**DEFAULTS, **_cache(config.engine_args), **config.engine_args}
+    return {**DEFAULTS, **_on_a_cpu(config.engine_args), **config.engine_args}
 
 
 def check_names(given: Mapping[str, Any], known: list[str]) -> None:
@@ -72,13 +72,19 @@ def check_names(given: Mapping[str, Any], known: list[str]) -> None:
             )
 
 
-def _cache(given: Mapping[str, Any]) -> dict[str, Any]:
+def _on_a_cpu(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a CPU needs: a bounded cache, and prompts that are read whole.
+
+    A request with a seed whose prompt is read in parts ends vLLM 0.32 there: it sets back the
+    random generator's offset, and those of CPUs have none.
+    """
     from vllm.platforms import current_platform
 
+    if not current_platform.is_cpu():
+        return {}
     said = os.environ.get("VLLM_CPU_KVCACHE_SPACE") or "gpu_memory_utilization" in given
-    return (
-        {} if said or not current_platform.is_cpu() else {"kv_cache_memory_bytes": CPU_CACHE_BYTES}
-    )
+    cache = {} if said else {"kv_cache_memory_bytes": CPU_CACHE_BYTES}
+    return {"enable_chunked_prefill": False, **cache}
 
 
 def _reason(exc: BaseException) -> str:
