@@ -30,6 +30,7 @@ from benchmarks.fault_injection import (
     pids_of,
     two_nodes,
 )
+from workers.backends.ray_cluster import connect_to
 from workers.store import SqlStore
 
 
@@ -49,6 +50,7 @@ async def _throw(cluster: Any, kinds: Sequence[str], times: int, count: int, see
                     print(f"{kind}: {seconds[kind][-1]:.2f} s", flush=True)
             pids = await pids_of(backend)
             await backend.aclose()
+            await asyncio.to_thread(connect_to, cluster.address)  # closing ended the connection
             await nothing_left(pids)
     return seconds
 
