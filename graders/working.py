@@ -83,8 +83,8 @@ def check_working(
     """Every fault of a worked solution and of its problem; an empty list if none was found.
 
     `traced`: each operand must come from the problem or an earlier step, most numbers of the
-    problem must be used, and `answer` must be the last result, in the unit that
-    is asked for; who is asked about must have been named before.
+    problem must be used, no single result may be squared, and `answer` must be the last result,
+    in the unit that is asked for; who is asked about must have been named before.
     A question that is not traced is searched for flaws if it is a word problem, not a plain one.
     """
     equations = find_equations(body)
