@@ -236,7 +236,9 @@ def _work(given: argparse.Namespace, folder: Path) -> Work:
         engine["engine_args"] = arguments
     else:
         engine |= arguments
-    return Work(engine, given.recipe, given.candidates, given.seed, dummy, given.max_tokens)
+    return Work(
+        engine, given.recipe, given.candidates, given.seed, dummy, given.max_tokens, given.apart
+    )
 
 
 def _has_gpu() -> bool:
@@ -261,6 +263,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=64, help="requests decoded at once")
     parser.add_argument("--max-tokens", type=int, help="of a text; default: the recipe's")
     parser.add_argument("--engine-args", default="{}", help="JSON, passed to the engine")
+    parser.add_argument(
+        "--apart",
+        action="store_true",
+        help="graders ask the writing model nothing, the entailment model reads for them; with "
+        "vLLM on a CPU they have the last core for themselves, and the engines the others",
+    )
     parser.add_argument("--workers", type=int, nargs="+", default=[], help="Ray actors, e.g. 1 2 4")
     parser.add_argument("--runs", type=int, default=3, help="of each arm")
     parser.add_argument("--seed", type=int, default=0)
@@ -273,7 +281,8 @@ def main() -> None:
     """Measure, print, write JSON, table and plot."""
     given = _parse()
     name = Path(given.model.removeprefix("dummy:")).name
-    label = given.label or f"throughput_{given.engine}_{name}"
+    apart = "_apart" if given.apart else ""
+    label = given.label or f"throughput_{given.engine}_{name}{apart}"
     given.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         work = _work(given, Path(folder))

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol, TextIO
@@ -48,7 +48,8 @@ COIN: Final = 0.5
 class Work:
     """What every arm does. `dummy` texts mean nothing: graders read them, a coin lets them pass.
 
-    `max_tokens` None is the recipe's own limit; `engine` is that engine's configuration.
+    `max_tokens` None is the recipe's own limit; `engine` is that engine's configuration. With
+    `apart` the graders ask the writing model nothing, and vLLM on a CPU leaves them a core.
     """
 
     engine: dict[str, Any]
@@ -57,6 +58,7 @@ class Work:
     seed: int
     dummy: bool = False
     max_tokens: int | None = None
+    apart: bool = False
 
     def config(self) -> TransformersConfig | VllmConfig:
         if self.engine["kind"] == "vllm":
@@ -325,6 +327,9 @@ class Winnow:
             gate = Gate({"consistency": 0.0, NOVELTY: 0.0}, ("consistency", "scripted", NOVELTY))
             return graders, gate
         graders = GradersConfig(early_abort=arm == ABORTS)
+        if self._work.apart:
+            reader = ConsistencyConfig(entail_labelled=True, judge=False, threads=1)
+            graders = GradersConfig(consistency=reader, early_abort=arm == ABORTS)
         return graders, build_gate(graders, recipe.graders)
 
 
@@ -348,8 +353,28 @@ def build_side(side: str, work: Work, workers: int | None) -> Side:
     return Winnow(work, workers)
 
 
+def set_engine_apart() -> Callable[[], None]:
+    """Bind vLLM on a CPU to all cores but the last; what is returned leaves that one to us."""
+    import torch
+
+    if torch.cuda.is_available():
+        return lambda: None
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("--apart needs two cores: one writes, one grades")
+    os.environ["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, cores[:-1]))
+
+    def take_the_last() -> None:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), cores[-1:])
+
+    return take_the_last
+
+
 async def _serve(side: Side, commands: TextIO, answers: TextIO, work: Work) -> None:
+    settle = set_engine_apart() if work.apart else lambda: None
     await side.start()
+    settle()
     first = True
     print("ready", file=answers, flush=True)
     while arm := (await asyncio.to_thread(commands.readline)).strip():

@@ -15,7 +15,15 @@ from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.errors import UngradedError
 from graders.grounding import Finding, check_claim, held_line, misquoted
-from graders.opinion import CANT_TELL, MAX_TOKENS, Objection, Question, objection, questions
+from graders.opinion import (
+    CANT_TELL,
+    MAX_TOKENS,
+    Objection,
+    Question,
+    objection,
+    questions,
+    says_the_same,
+)
 from graders.source_index import Index, Line, index_source
 from graders.source_kind import Kind, kind_of
 from graders.types import Candidate, Evidence, Source
@@ -51,7 +59,8 @@ class Case:
 
     `findings[n]` is what the rules hold against `claims[n]`, which follows `contexts[n]` in the
     text; `evidence[n]` is never empty. `compared[n]` says whether they found in it what the source
-    speaks of. `asides` are objections to questions and small talk.
+    speaks of. `asides` are objections to questions and small talk. `unclear` keeps the evidence
+    about claims that the model could not read.
     """
 
     candidate: Candidate
@@ -64,6 +73,7 @@ class Case:
     asides: list[Evidence] = field(default_factory=list)
     evidence: list[list[Evidence]] = field(default_factory=list)
     compared: list[bool] = field(default_factory=list)
+    unclear: dict[int, list[Evidence]] = field(default_factory=dict)
     asked: int = 0
     answered: int = 0
     trouble: str = ""
@@ -161,8 +171,8 @@ async def ask_model(cases: Sequence[Case], complete: Complete) -> None:
     """Ask for the model's opinion on each claim that still stands, in one call, greedily.
 
     Where it can't tell what a claim says, and holds nothing else against the text, it reads that
-    claim again, several times with chance; a reading in which the claim says what the source says
-    lets it stand, unless another reading says otherwise.
+    claim again, several times with chance: the claim stands if a reading says what the source
+    says, and none says otherwise.
     """
     asked = [(case, question) for case in cases for question in _questions(case)]
     if not asked:
@@ -197,27 +207,31 @@ async def _read_again(unclear: Sequence[tuple[Case, Question]], complete: Comple
 
 def _is_unclear(case: Case, question: Question) -> bool:
     """Whether the model could not read this claim, and all it objects to is of that kind."""
-    against = [found[0].reason for found in case.evidence if not found[0].supports]
-    mine = case.evidence[question.place][0]
-    alone = not case.asides and all(reason == CANT_TELL for reason in against)
-    return alone and not mine.supports and question.kind == "facts"
+    against = {place for place, found in enumerate(case.evidence) if not found[0].supports}
+    return question.place in case.unclear and against <= case.unclear.keys() and not case.asides
 
 
 def _reconsider(case: Case, question: Question, replies: Sequence[Completion]) -> None:
     """Let the claim stand if it could be read, and said the same as the source each time."""
     claim, index = case.claims[question.place], index_source(case.source.text)
-    readings: list[Objection | None] = []
+    agreed = False
     for reply in replies:
+        if reply.error is not None:
+            case.trouble = reply.error
+            continue
         with suppress(UngradedError):
-            if reply.error is None:
-                readings.append(objection(question, reply.text, claim, index))
-    clear = [found for found in readings if found is None or found.reason != CANT_TELL]
-    objected = next((found for found in clear if found is not None), None)
-    if objected is not None:
-        _object(case, question.place, objected)
-    elif clear:
-        whole = case.evidence[question.place][0]
-        case.evidence[question.place] = [replace(whole, reason=HEARD, supports=True)]
+            found = objection(question, reply.text, claim, index)
+            if found is not None and found.reason != CANT_TELL:
+                _object(case, question.place, found)
+                return
+            agreed = agreed or (found is None and says_the_same(reply.text, claim, index))
+    if any(reply.error is not None for reply in replies):
+        case.evidence[question.place] = case.unclear[question.place]
+        case.answered -= 1
+        case.unheard += 1
+    elif agreed:
+        case.evidence[question.place] = case.unclear[question.place]
+        _agree(case, question.place)
 
 
 def _questions(case: Case) -> list[Question]:
@@ -244,8 +258,10 @@ def _hear(case: Case, question: Question, reply: Completion) -> None:
     case.answered += 1
     if found is None:
         _agree(case, question.place)
-    else:
-        _object(case, question.place, found)
+        return
+    if found.reason == CANT_TELL and question.kind == "facts":
+        case.unclear[question.place] = case.evidence[question.place]
+    _object(case, question.place, found)
 
 
 def _object(case: Case, place: int, found: Objection) -> None:

@@ -40,6 +40,7 @@ MAX_CHARS: Final = 2000
 """The longest sentence that is read as one claim, for the same reason."""
 
 LEAST_REPEATED: Final = 5
+MOST_REPEATED: Final = 60
 """Words of the shortest sentence that counts as a repetition of one of the source."""
 
 _CLAUSE = re.compile(r",\s+|;\s+|\s+(?:and|while|but|which|who|whose)\s+")
@@ -362,18 +363,33 @@ def _polarity(text: str, index: Index) -> Iterator[Finding]:
 
 
 def misquoted(claim: Claim, index: Index) -> Finding | None:
-    """The one word that a sentence has in place of another, where it else repeats the source's."""
+    """The one word that a sentence has in place of another, where it else repeats the source's.
+
+    A question is not repeated by its answer, nor a verb in another tense another word.
+    """
     folded = [word.casefold() for word in words_of(claim.text)]
+    if not LEAST_REPEATED <= len(folded) <= MOST_REPEATED:
+        return None
     for line in index.lines:
-        told = [word.casefold() for word in words_of(line.text)][-len(folded) :]
-        if len(told) != len(folded) or len(folded) < LEAST_REPEATED:
+        written = words_of(line.text)[-len(folded) :]
+        told = [word.casefold() for word in written]
+        if len(told) != len(folded) or line.text.endswith("?") != claim.text.endswith("?"):
             continue
         others = [n for n, word in enumerate(folded) if word != told[n]]
-        if len(others) == 1 and folded[others[0]] not in index.words:
-            word = [*_WORD.finditer(claim.text)][others[0]]
-            reason = f"the source, which this repeats, says {told[others[0]]!r}"
-            return Finding(word[0], word.start(), reason, line)
+        if len(others) != 1 or not _is_exchanged(folded[others[0]], written[others[0]], index):
+            continue
+        word = [*_WORD.finditer(claim.text)][others[0]]
+        reason = f"the source, which this repeats, says {told[others[0]]!r}"
+        return Finding(word[0], word.start(), reason, line)
     return None
+
+
+def _is_exchanged(word: str, told: str, index: Index) -> bool:
+    """Whether a word is none of the source's, and no form of the one that it stands for."""
+    if word in index.words or STOPWORDS & {word, told.casefold()} or stems(word) & stems(told):
+        return False
+    numbers = bool(find_quantities(word)) or bool(find_quantities(told))
+    return not numbers and (told[0].isupper() or word.endswith("s") == told.endswith("s"))
 
 
 def held_line(claim: Claim, index: Index) -> Line | None:

@@ -84,6 +84,22 @@ def objection(question: Question, reply: str, claim: Claim, index: Index) -> Obj
     return Objection(reason, opinion.quote.strip() or None)
 
 
+def says_the_same(reply: str, claim: Claim, index: Index) -> bool:
+    """Whether a reply to a question of kind `facts` has a line of the source's, of a claim that is
+    about more than the source's subject.
+    """
+    lines = fact_lines(index)
+    subject = next(iter(lines)).casefold()
+    folded = {label.casefold(): values for label, values in lines.items()}
+    for stated in reply.splitlines():
+        label, _, value = (part.strip() for part in stated.partition(":"))
+        given = folded.get(label.casefold(), ())
+        said = _holds(claim.text, value)
+        if label.casefold() != subject and any(_agrees(line, claim, value, said) for line in given):
+            return True
+    return False
+
+
 def _compare(reply: str, claim: Claim, labels: Mapping[str, Sequence[Line]]) -> Objection | None:
     """The first stated line that the source contradicts.
 

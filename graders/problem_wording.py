@@ -16,7 +16,9 @@ Found = tuple[str, int, str]
 _ONE_OF_MANY = re.compile(
     r"\b(?:for|of|buys?|wants?|needs?) (?P<quote>an? \d+ (?P<what>[a-z]+s))\b(?![-'’])"
 )
-_EACH_OF_MANY = re.compile(r"\b(?:each|every) (?P<what>[a-z]+s)\b(?!['’])")
+_EACH_OF_MANY = re.compile(
+    r"\b(?:each|every) (?P<what>[a-z]+s)\b(?!['’]| (?:\d|an?\b|the\b|h(?:is|er)\b|their\b))"
+)
 _MANY = re.compile(r"\b(?:\d+|many) ([a-z]+s)\b")
 _SINGULAR_ENDS: Final = ("ss", "us", "is", "as", "os")
 _INVARIANT: Final = frozenset(
@@ -24,12 +26,12 @@ _INVARIANT: Final = frozenset(
     "trout".split()
 )
 _TO_ITSELF = re.compile(
-    r"\b(?P<who>[A-Z][a-z]+) (?:gives|gave|hands|sends|sent|lends|lent|owes|sells|passes) "
-    r"(?P=who)\b(?!['’])"
+    r"(?<![-\w])(?P<who>[A-Z][a-z]+) (?:gives|gave|hands|sends|sent|lends|lent|owes|sells|passes) "
+    r"(?P=who)\b(?!['’-])"
 )
 _SHORT_OF_ITSELF = re.compile(
-    r"\b(?P<who>[A-Z][a-z]+) (?:(?:is|has) [^.,;?!]{0,60}?)?\b(?:short of|behind|ahead of|beyond) "
-    r"(?:what )?(?P=who)(?: (?:has|had))?(?=\s*[.?!,])"
+    r"\b(?P<who>[A-Z][a-z]+) (?:(?:is|has) (?:(?!who\b|that\b|than\b)[^.,;?!]){0,60}?)?"
+    r"\b(?:short of|behind|ahead of|beyond) (?:what )?(?P=who)(?: (?:has|had))?(?=\s*[.?!,])"
 )
 _IN_ITSELF = re.compile(
     r"\b(?P<things>[a-z]+s) (?:equally|evenly) (?:among|between) \d+ (?P=things)\b"
@@ -44,9 +46,13 @@ _PRICED = re.compile(
 )
 _BOUGHT = re.compile(
     r"\b(?:buys|bought) (?P<count>\d+) (?P<what>[a-z]+(?: [a-z]+)?)"
-    r"(?=[.?!]| in the | at the | on the |, (?!each|which|every|that))"
+    r"(?=[.?!]| in the | at the | on the |, (?!each|which|every|that|spending|paying|costing|for))"
 )
-_NO_THING: Final = frozenset("more fewer of dozen pairs people mice geese pieces packs".split())
+_NO_THING: Final = frozenset(
+    "more fewer of dozen pairs people mice geese dice pieces packs".split()
+)
+_KINDS: Final = frozenset("item product thing article fruit vegetable pastry snack drink".split())
+"""What may stand for things that were named before, or are named after."""
 _REPRICED = re.compile(
     r"\b[Tt]he price of (?:one|each|every) (?P<what>[a-z]+(?: [a-z]+)?) (?:falls|rises) by\b"
 )
@@ -64,6 +70,8 @@ def find_odd_wording(problem: str) -> Iterator[Found]:
             yield match[0], match.start(), f"the problem sets {match['who']!r} against itself"
     for match in _IN_ITSELF.finditer(problem):
         what = match["things"]
+        if re.search(r"\bfrom (?:\w+ )?$", problem[: match.start()]):
+            continue
         yield match[0], match.start(), f"{what} can't be shared among {what}"
     yield from _stranger(problem)
     yield from _purchases(problem)
@@ -89,7 +97,7 @@ def _number_mismatches(problem: str) -> Iterator[Found]:
 def _unheard_of(problem: str) -> Iterator[Found]:
     """A price changes that nobody gave, or a price is measured by that of an unknown thing."""
     for match in _REPRICED.finditer(problem):
-        if not _speaks_of(match["what"], problem[: match.start()]):
+        if match["what"] not in _KINDS and not _speaks_of(match["what"], problem[: match.start()]):
             yield match[0], match.start(), f"no price of {match['what']} was given before"
     for match in _MEASURED_BY.finditer(problem):
         if not _speaks_of(match["what"], problem[: match.start()] + problem[match.end() :]):
@@ -101,14 +109,14 @@ def _stranger(problem: str) -> Iterator[Found]:
     question = _LAST_SENTENCE.search(problem)
     for match in _COMPARED_NAME.finditer(question["last"]) if question else ():
         start = question.start("last") + match.start("name") if question else 0
-        if len(re.findall(rf"\b{match['name']}\b", problem, re.IGNORECASE)) == 1:
+        if len(re.findall(rf"\b{match['name'][:4]}", problem, re.IGNORECASE)) == 1:
             yield match["name"], start, f"nothing is told of {match['name']}"
 
 
 def _purchases(problem: str) -> Iterator[Found]:
     """One thing has a price, and another, never heard of, is bought; or `3 muffin` are."""
     priced = {match["one"] or match["other"] for match in _PRICED.finditer(problem)}
-    for match in _BOUGHT.finditer(problem) if priced else ():
+    for match in _BOUGHT.finditer(problem) if priced and not priced & _KINDS else ():
         words = match["what"].split()
         rest = problem[: match.start()] + problem[match.end() :]
         if words[-1] in priced - _INVARIANT and int(match["count"]) > 1:

@@ -57,6 +57,7 @@ _ASKED_LAST = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
 _SUPPOSES = re.compile(r"\d|\b(?:[Ii]f|[Ss]uppose|[Gg]iven|[Aa]ssuming)\b")
 _PERSON = re.compile(r"(?<=\b(?:does|with) )[A-Z][a-z]+\b|(?<=\bbill for )[A-Z][a-z]+\b")
 _KIN: Final = frozenset("dad daddy mom mommy mum grandma grandpa grandmother grandfather".split())
+_TITLES: Final = frozenset("mr mrs ms miss dr".split())
 _LETTERS = re.compile(r"[^\W\d_]+")
 _RATIO = re.compile(r"(?<![\d/])(\d{1,6})/(\d{1,6})(?![\d/])")
 _CURRENCY_CUE = re.compile(
@@ -172,8 +173,7 @@ def _derived(question: str) -> set[Fraction]:
 
 def _operands(question: str, body: str, equations: Sequence[Equation]) -> Iterator[Fault]:
     known = set(given_values(question)) | _derived(question)
-    context = f"{question}\n{body}"
-    known |= {Fraction(n) for n, cue in CONSTANTS if re.search(cue, context, re.IGNORECASE)}
+    known |= _constants(f"{question}\n{body}")
     for equation in equations:
         for operand in equation.operands:
             if not _values(operand) & known:
@@ -184,6 +184,10 @@ def _operands(question: str, body: str, equations: Sequence[Equation]) -> Iterat
             known |= _values(equation.result)
             if equation.value is not None and equation.holds:
                 known.add(abs(_fraction(equation.value)))
+
+
+def _constants(text: str) -> set[Fraction]:
+    return {Fraction(n) for n, cue in CONSTANTS if re.search(cue, text, re.IGNORECASE)}
 
 
 def _fraction(value: Rational) -> Fraction:
@@ -210,7 +214,7 @@ def _squared(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
     """A result multiplied by itself: `6 * 6`, where one step came to 6 and there are no two."""
     if _TWO_OF_A_KIND.search(question):
         return
-    given = set(given_values(question)) | _derived(question)
+    given = set(given_values(question)) | _derived(question) | _constants(question)
     results: Counter[Fraction] = Counter()
     for equation in equations:
         one, *others = [abs(_fraction(operand.value)) for operand in equation.operands]
@@ -223,11 +227,12 @@ def _squared(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
 
 def _unknown_person(question: str) -> Iterator[Fault]:
     asked = _ASKED_LAST.search(question)
-    if asked is None or _SUPPOSES.search(asked["last"]):
+    if asked is None or _SUPPOSES.search(asked["last"]) or find_quantities(asked["last"]):
         return
     told = Counter(word.casefold() for word in _LETTERS.findall(question))
     for match in _PERSON.finditer(asked["last"]):
-        if told[match[0].casefold()] == 1 and match[0].casefold() not in _KIN:
+        name = match[0].casefold()
+        if told[name] == 1 and name not in _KIN and name not in _TITLES:
             start = asked.start("last") + match.start()
             yield Fault("problem", match[0], f"nothing is told of {match[0]}", "question", start)
 

@@ -11,9 +11,10 @@ from math import exp, isfinite, log, log1p
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
+from graders.entailment.foreign import Foreign
 from graders.errors import GraderConfigError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 POOLING_FILE: Final = "pooling.json"
 Kind = Literal["prose", "json", "labelled"]
 FEATURES: Final = (
@@ -30,7 +31,13 @@ FEATURES: Final = (
     "foreign",
     "most_foreign",
     "log_foreign",
+    "foreign_names",
+    "unwritten_names",
+    "foreign_numbers",
+    "foreign_long_words",
     "json_foreign",
+    "json_foreign_names",
+    "json_unwritten_names",
     "json",
     "labelled",
 )
@@ -96,13 +103,16 @@ class LogisticPooling:
         return _sigmoid(self.bias + sum((x - m) / s * w for x, m, s, w in parts))
 
 
-def features_of(claims: Sequence[ClaimScore], kind: Kind) -> tuple[float, ...]:
-    """What pooling looks at, in the order of FEATURES; `claims` is not empty.
+def features_of(claims: Sequence[ClaimScore], kind: Kind, words: Foreign) -> tuple[float, ...]:
+    """What pooling looks at, in the order of FEATURES; `claims` is not empty, `words` are those of
+    the whole text that its source lacks.
 
-    Probabilities enter as logits; `all_independent` is the log of their product.
+    Probabilities enter as logits, counts of foreign words as log(1 + n); `all_independent` is the
+    log of the probabilities' product.
     """
     logits = sorted(_logit(claim.probability) for claim in claims)
-    words = [_logit(c.probability if c.words is None else c.words) for c in claims]
+    lowest_words = min(_logit(c.probability if c.words is None else c.words) for c in claims)
+    names, unwritten = log1p(words.names), log1p(words.unwritten)
     foreign = sum(claim.foreign for claim in claims)
     share = foreign / (sum(claim.terms for claim in claims) or 1.0)
     return (
@@ -110,7 +120,7 @@ def features_of(claims: Sequence[ClaimScore], kind: Kind) -> tuple[float, ...]:
         _mean(logits[:2]),
         _mean(logits[:3]),
         _mean(logits),
-        min(words),
+        lowest_words,
         sum(log(max(claim.probability, _LEAST)) for claim in claims),
         log(len(claims)),
         float(sum(claim.numbers for claim in claims)),
@@ -119,7 +129,13 @@ def features_of(claims: Sequence[ClaimScore], kind: Kind) -> tuple[float, ...]:
         share,
         max(claim.foreign / (claim.terms or 1.0) for claim in claims),
         log1p(foreign),
+        names,
+        unwritten,
+        log1p(words.numbers),
+        log1p(words.long_words),
         share * (kind == "json"),
+        names * (kind == "json"),
+        unwritten * (kind == "json"),
         float(kind == "json"),
         float(kind == "labelled"),
     )

@@ -32,7 +32,7 @@ _SEGMENT_BYTES: Final = 200
 _TERM_BYTES: Final = 150
 
 _TERM = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
-_SUFFIX = re.compile(r"(?<=[^\W\d_]{3})(?:ations?|ments?|ings?|ness|edly|ies|ed|es|ly|s|y|e)$")
+_SUFFIX = re.compile(r"(?<=[^\W\d_]{3})(?:ations?|ments?|ings?|ness|edly|ies|ys|ed|es|ly|s|y|e)$")
 _STOP: Final = frozenset(
     "a an the of in on at to for from by with and or but nor so as is are was were be been being "
     "am do does did done has have had having will would can could may might shall should must it "
@@ -63,19 +63,30 @@ class Premise:
 
 
 def find_terms(text: str) -> dict[str, float]:
-    """Stems of the content words of a text, each with its weight: numbers 2, names 1.5, else 1."""
+    """Terms of the content words of a text, each with its weight: numbers 2, number words and names
+    1.5, else 1.
+    """
     terms: dict[str, float] = {}
     for match in _TERM.finditer(text):
         word = match[0]
-        lower = word.lower()
-        if word[0].isdigit():
-            terms[word.replace(",", "").rstrip(".")] = 2.0
-        elif lower in _NUMBERS:
-            terms[_NUMBERS[lower]] = 1.5
-        elif lower not in _STOP:
-            stem = _SUFFIX.sub("", lower)[:8]
-            terms[stem] = max(terms.get(stem, 0.0), 1.5 if word[0].isupper() else 1.0)
+        term = term_of(word)
+        if term:
+            named = word[0].isupper() or term[0].isdigit()
+            weight = 2.0 if word[0].isdigit() else 1.5 if named else 1.0
+            terms[term] = max(terms.get(term, 0.0), weight)
     return terms
+
+
+def term_of(word: str) -> str:
+    """What words of one meaning share: a number in digits, or the stem's first letters. Empty for
+    a word too common to tell anything.
+    """
+    lower = word.lower()
+    if lower[0].isdigit():
+        return lower.replace(",", "").rstrip(".")
+    if lower in _STOP:
+        return ""
+    return _NUMBERS.get(lower) or _SUFFIX.sub("", lower)[:8]
 
 
 class SourceIndex:

@@ -46,6 +46,7 @@ def test_no_held_out_source_is_read_and_those_that_watched_are_kept_apart(data: 
 
 def test_what_was_learned_lies_beside_the_model(data: Path, tmp_path: Path) -> None:
     model = build_overlap_encoder(tmp_path)
+    (model / "pooling.json").write_text('{"format": 1}')  # of an earlier version
     pooling = learn_pooling(data, model)
     assert isinstance(pooling, LogisticPooling) and load_pooling(model) == pooling
     assert pooling.weights[0] > 0

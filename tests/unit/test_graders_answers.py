@@ -218,6 +218,8 @@ async def test_a_right_working_passes(answer: str) -> None:
         ("Half of 60 cats are black. How many?", "1/2 of 60 = 30", "30 cats"),
         ("Eggs: three dozen. How many eggs are there?", "3 * 12 = 36", "36"),
         ("She ran twice as far as 8 km. How many km?", "8 * 2 = 16 km", "16 km"),
+        ("A pen costs $2. How much does Maria pay for a dozen pens?", "2 * 12 = 24", "$24"),
+        ("A pen costs $2 and a cap $3. How much does Mr Hill pay?", "2 + 3 = 5", "$5"),
     ],
 )
 async def test_knowledge_that_the_problem_calls_for_needs_no_number(
@@ -247,6 +249,7 @@ async def test_a_senseless_problem_fails(question: str, reason: str) -> None:
         ("Ann has 10 pens and 50% more in a box. And now?", "50% of 10 = 5. 10 + 5 = 15", 1),
         ("Ann has 4 boxes of 10 pens and 5 of 8. And in all?",
          "4 * 10 = 40. 5 * 8 = 40. 40 + 40 = 80", 1),
+        ("At $8 and $4 a month, how much a year?", "8 + 4 = 12. 12 * 12 = 144", 1),
     ],
 )  # fmt: skip
 async def test_one_result_may_not_stand_on_both_sides(

@@ -99,6 +99,14 @@ def test_an_unsound_problem_is_quoted_with_what_is_wrong(question: str, reason: 
         "A player who rolls a 6 wins. Of 12 rolls, how many may win?",
         "Tom is 9 and his dad is 30. How much younger is Tom than Dad?",
         "Ann is $5 short of what Ann needs. She needs $20. How much has she?",
+        "There are 4 friends and each plants 6 seeds. How many plants come up?",
+        "A cap costs $20, a hat $10. The price of each item rises by 10%. What do both cost?",
+        "Each fruit costs $2. Sam buys 5 apples. How much does he pay?",
+        "Each pen costs $2. He bought 2 souvenirs, spending $15 in total. How much for 3 pens?",
+        "Mary-Ann gives Ann 3 apples, Ann gives Ann-Marie 2 of them. How many has she?",
+        "The German team scored 7 goals. How many more goals did Brazil score than Germany?",
+        "She pours the juice from 3 bottles evenly among 6 bottles. How much is in each?",
+        "Bob has 3 more coins than the boy who is behind Bob. He has 5. How many has Bob?",
     ],
 )
 def test_a_sound_problem_has_no_flaw(question: str) -> None:

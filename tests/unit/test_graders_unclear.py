@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from graders.base import Completion
-from graders.cases import HEARD, READING_TEMPERATURE, READINGS
+from graders.cases import COMPARED, READING_TEMPERATURE, READINGS
 from graders.config import ConsistencyConfig
 from graders.consistency import ConsistencyGrader
 from graders.opinion import CANT_TELL
-from graders.prompts import UNCLEAR
+from graders.prompts import NOTHING, UNCLEAR
 from graders.types import Candidate, Grade, Source
 
 SHEET = Source("s", "Name: The Danube\nKind: river\nLength: 2850 km\nFlows into: the Black Sea")
@@ -43,27 +43,35 @@ async def grade(reader: Reader, *sentences: str) -> Grade:
 
 
 @pytest.mark.parametrize(
-    ("readings", "stands"),
+    ("readings", "score"),
     [
-        ((RIGHT, RIGHT, RIGHT), True),
-        ((UNCLEAR, RIGHT, UNCLEAR), True),
-        ((None, "no line at all", RIGHT), True),
-        ((UNCLEAR, UNCLEAR, UNCLEAR), False),
-        ((None, None, None), False),
-        ((RIGHT, WRONG, RIGHT), False),
+        ((RIGHT, RIGHT, RIGHT), 1.0),
+        ((UNCLEAR, RIGHT, UNCLEAR), 1.0),
+        (("no line at all", RIGHT, RIGHT), 1.0),
+        ((UNCLEAR, UNCLEAR, UNCLEAR), 0.25),
+        ((RIGHT, WRONG, RIGHT), 0.25),
+        ((None, WRONG, RIGHT), 0.25),
+        ((NOTHING, NOTHING, NOTHING), 0.25),
+        (("Name: The Danube", UNCLEAR, UNCLEAR), 0.25),
+        (("Banana: seventeen", UNCLEAR, UNCLEAR), 0.25),
+        ((None, RIGHT, RIGHT), None),
+        ((None, None, None), None),
     ],
 )
 async def test_one_reading_must_agree_with_the_source_and_none_disagree(
-    readings: tuple[str | None, ...], stands: bool
+    readings: tuple[str | None, ...], score: float | None
 ) -> None:
     found = await grade(Reader("It", *readings), LENGTH, MOUTH)
-    assert found.score == (1.0 if stands else 0.25)
+    assert found.score == score
     [about] = [item for item in found.evidence if item.quote == MOUTH]
-    assert about.supports is stands
-    if WRONG in readings:
+    assert about.supports is (score != 0.25)
+    if score is None:
+        assert "1 of 2 claims: broken" in (found.ungraded or "")
+    elif WRONG in readings:
         assert "says 'Kind: the Black Sea'" in about.reason
     else:
-        assert about.reason == (HEARD if stands else CANT_TELL)
+        assert about.reason == (COMPARED if score == 1.0 else CANT_TELL)
+        assert about.against == ("Flows into: the Black Sea" if score == 1.0 else None)
 
 
 async def test_readings_are_drawn_with_seeds_of_their_own() -> None:

@@ -153,8 +153,10 @@ async def test_an_engine_that_fails_at_once_does_not_swallow_the_batch(
     engines += [Failing, ScriptedEngine]
     producer = RayProducer(await opened(Actor, Actor), JOB)
     await producer.start()
+    whole = producer.concurrency
     made = await produce_some_at_a_time(producer, 300)
     assert 1 <= sum(item.error is not None for item in made) <= 20
+    assert producer.concurrency == whole / 2  # the other's slots are not to be counted on
 
 
 async def test_an_engine_that_is_mended_works_again(
@@ -168,6 +170,21 @@ async def test_an_engine_that_is_mended_works_again(
     made = await produce_some_at_a_time(producer, 300)
     assert sum(item.error is not None for item in made) == 4
     assert all(worker.trusted for worker in pool.workers)
+
+
+async def test_draws_of_before_a_rest_do_not_lengthen_it(
+    opened: Open, engines: list[type[ScriptedEngine]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_worker, "FIRST_REST", 0.5)
+    engines += [Failing]
+    pool = await opened(Actor)
+    producer = RayProducer(pool, JOB)
+    await producer.start()
+    await asyncio.gather(*(producer.produce(Draw(seq, SOURCE, seq)) for seq in range(40)))
+    [worker] = pool.workers
+    assert worker.suspect and not worker.trusted
+    await asyncio.sleep(0.6)
+    assert worker.trusted
 
 
 async def test_engines_that_all_fail_get_the_draws_all_the_same(

@@ -51,8 +51,9 @@ class RayPool:
 
     @property
     def concurrency(self) -> int:
-        """How many draws keep the actors that are up busy."""
-        return sum(worker.concurrency for worker in self._live)
+        """How many draws keep the actors that are up busy; suspect ones count if all are."""
+        able = [worker for worker in self._live if not worker.suspect]
+        return sum(worker.concurrency for worker in able or self._live)
 
     @property
     def workers(self) -> tuple[RayWorker, ...]:

@@ -22,7 +22,7 @@ COLLECT_SECONDS = 2.0
 MOST_FAILURES = 3
 """So many draws that fail in a row make an actor suspect."""
 FIRST_REST, LONGEST_REST = 0.5, 30.0
-"""Seconds that it then gets nothing, doubled by each further failure."""
+"""Seconds that it then gets nothing, doubled by each failure after such a rest."""
 _tickets = itertools.count()
 
 
@@ -82,13 +82,18 @@ class RayWorker:
         return len(self._in_hand) + len(self._outbox.orders) + unopened
 
     @property
+    def suspect(self) -> bool:
+        """Whether its engine failed every draw of late."""
+        return self._failures >= MOST_FAILURES
+
+    @property
     def trusted(self) -> bool:
         """Whether it should get a draw where others could have it.
 
         An actor whose engine fails at once, for want of its endpoint say, is always the least
         loaded, and would swallow the batch. After a rest it is tried with one draw.
         """
-        if self._failures < MOST_FAILURES:
+        if not self.suspect:
             return True
         return not self.load and asyncio.get_running_loop().time() >= self._rests_until
 
@@ -236,6 +241,9 @@ class RayWorker:
         if not (produced.error or "").startswith("engine_"):
             self._failures = 0
             return
+        now = asyncio.get_running_loop().time()
+        if self.suspect and now < self._rests_until:
+            return  # a draw of before the rest tells nothing new
         self._failures += 1
         rest = FIRST_REST * 2.0 ** min(self._failures - MOST_FAILURES, 16)
-        self._rests_until = asyncio.get_running_loop().time() + min(rest, LONGEST_REST)
+        self._rests_until = now + min(rest, LONGEST_REST)

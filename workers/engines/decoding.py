@@ -16,6 +16,14 @@ from transformers.cache_utils import Cache, DynamicCache
 from workers.engines import slot_cache
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.sampling import draw, uniforms
+from workers.engines.shared_prefix import (
+    Family,
+    close_gaps,
+    find_families,
+    is_worth_it,
+    shares_prefixes,
+    spread,
+)
 from workers.engines.text_stream import TextStream
 
 STREAM_EVERY = 8
@@ -83,23 +91,55 @@ class RunningBatch:
         self._ends = ends
         self._device: torch.device = model.device
         self._cache: Cache = slot_cache.new_cache()
+        self._shares = shares_prefixes(model.config)
         self._sampling: tuple[Tensor, Tensor] | None = None
 
     def prefill(self, group: Sequence[Row]) -> Cache:
         """Run the prompts of `group` and draw each one's first token. Touches no running row."""
         started = time.perf_counter()
-        mask = slot_cache.padding_mask([len(row.prompt) for row in group], self._device)
-        longest = mask.shape[1]
-        padded = [[0] * (longest - len(row.prompt)) + row.prompt for row in group]
+        prompts = [row.prompt for row in group]
         cache = DynamicCache()
-        logits = self._forward(
-            torch.tensor(padded, device=self._device),
-            mask,
-            (mask.cumsum(-1) - 1).clamp(min=0),
-            cache,
-        )
+        families = find_families(prompts) if self._shares and len(group) > 1 else []
+        if families and is_worth_it(families, list(map(len, prompts))):
+            logits, cache = self._read_families(prompts, families)
+        else:
+            logits = self._read(prompts, cache)
         self._draw(group, logits, self._settings(group), started)
         return cache
+
+    def _read(self, prompts: Sequence[Sequence[int]], cache: Cache) -> Tensor:
+        """Logits after each prompt; `cache` is filled."""
+        mask = slot_cache.padding_mask(list(map(len, prompts)), self._device)
+        position = (mask.cumsum(-1) - 1).clamp(min=0)
+        return self._forward(self._padded(prompts), mask, position, cache)
+
+    def _read_families(
+        self, prompts: Sequence[list[int]], families: Sequence[Family]
+    ) -> tuple[Tensor, Cache]:
+        """Logits and cache as `_read` gives them; what a family shares is read once."""
+        sharing = [family for family in families if family.length]
+        heads = DynamicCache()
+        self._read([prompts[f.places[0]][: f.length] for f in sharing], heads)
+        owner, shared = [0] * len(prompts), [0] * len(prompts)
+        for number, family in enumerate(sharing):
+            for place in family.places:
+                owner[place], shared[place] = number, family.length
+        cache = spread(heads, torch.tensor(owner, device=self._device))
+        tails = [prompt[n:] for prompt, n in zip(prompts, shared, strict=True)]
+        columns = max(shared)
+        begun = torch.tensor(shared, device=self._device)
+        tail_mask = slot_cache.padding_mask(list(map(len, tails)), self._device)
+        head_mask = slot_cache.padding_mask([*shared, columns], self._device)[:-1]
+        position = begun.unsqueeze(1) + (tail_mask.cumsum(-1) - 1).clamp(min=0)
+        mask = torch.cat([head_mask, tail_mask], dim=1)
+        logits = self._forward(self._padded(tails), mask, position, cache)
+        close_gaps(cache, tail_mask.sum(1), columns, max(map(len, prompts)))
+        return logits, cache
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        longest = max(map(len, rows))
+        padded = [[0] * (longest - len(row)) + list(row) for row in rows]
+        return torch.tensor(padded, device=self._device)
 
     def join(self, group: Sequence[Row], cache: Cache) -> None:
         """Let a prefilled group run with the others from the next step on."""

@@ -50,9 +50,11 @@ def load(config: VllmConfig) -> Any:
             AsyncEngineArgs(model=path, max_num_seqs=config.max_batch, **arguments(config))
         )
     except Exception as exc:  # a checkpoint or a driver may raise anything
+        ours = {k: v for k, v in arguments(config).items() if k not in config.engine_args}
         raise EngineUnavailableError(
             f"vLLM can't load {config.model!r} ({_reason(exc)}): see its log on standard error, "
-            "and check the model and engine_args"
+            f"and check the model and engine_args. Set for you, unless engine_args say otherwise: "
+            + ", ".join(f"{name}: {value}" for name, value in ours.items())
         ) from exc
 
 
@@ -76,7 +78,8 @@ def _on_a_cpu(given: Mapping[str, Any]) -> dict[str, Any]:
     """What a CPU needs: a bounded cache, and prompts that are read whole.
 
     A request with a seed whose prompt is read in parts ends vLLM 0.32 there: it sets back the
-    random generator's offset, and those of CPUs have none.
+    random generator's offset, and those of CPUs have none. vLLM warns of it in its log. A model
+    of another architecture than a plain transformer may need `enable_prefix_caching: false`, too.
     """
     from vllm.platforms import current_platform
 

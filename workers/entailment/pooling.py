@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from graders.config import ConsistencyConfig
 from graders.consistency import ConsistencyGrader
+from graders.entailment.model import load_encoder
 from graders.entailment.pooling import (
     FEATURES,
     WITHOUT_MODEL,
@@ -75,7 +76,9 @@ async def _pooling_rows(model: Path, rows: Sequence[dict[str, Any]]) -> list[Poo
     Within a set, supported and unsupported texts count alike: how often the next generator errs
     is not known here.
     """
-    grader = ConsistencyGrader(ConsistencyConfig(model=str(model), entail_labelled=True))
+    config = ConsistencyConfig(model=str(model), entail_labelled=True)
+    encoder = load_encoder(str(model), config.threads, config.support_label)
+    grader = ConsistencyGrader(config, encoder=encoder)
     candidates = [
         Candidate("pooling", n, "row", row["text"], row["text"], Source(row["id"], row["source"]))
         for n, row in enumerate(rows)

@@ -1,0 +1,114 @@
+"""Prompts that begin alike are read once, and nothing else is different for it."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig  # noqa: E402
+from transformers.cache_utils import DynamicCache  # noqa: E402
+
+from workers.engines.decoding import RunningBatch  # noqa: E402
+from workers.engines.shared_prefix import (  # noqa: E402
+    Family,
+    find_families,
+    is_worth_it,
+    shares_prefixes,
+)
+
+VOCABULARY = 50
+prompts_of_two_tokens = st.lists(
+    st.lists(st.integers(0, 1), min_size=1, max_size=5), min_size=1, max_size=6
+)
+
+
+def saved(families: Sequence[Family]) -> int:
+    return sum(family.length * (len(family.places) - 1) for family in families)
+
+
+def most_saved(prompts: list[list[int]], places: list[int]) -> int:
+    """By trying every partition."""
+    if not places:
+        return 0
+    first, *others = places
+    best = 0
+    for chosen in range(2 ** len(others)):
+        inside = [p for n, p in enumerate(others) if chosen >> n & 1]
+        left = [p for p in others if p not in inside]
+        family = [prompts[p] for p in (first, *inside)]
+        shared = min(map(len, family)) - 1
+        while len({tuple(prompt[:shared]) for prompt in family}) > 1:
+            shared -= 1
+        best = max(best, shared * len(inside) + most_saved(prompts, left))
+    return best
+
+
+@given(prompts_of_two_tokens)
+def test_the_best_partition_is_found(prompts: list[list[int]]) -> None:
+    families = find_families(prompts)
+    assert sorted(p for family in families for p in family.places) == list(range(len(prompts)))
+    for family in families:
+        assert len({tuple(prompts[p][: family.length]) for p in family.places}) == 1
+        assert all(family.length < len(prompts[p]) for p in family.places)
+    assert saved(families) == most_saved(prompts, list(range(len(prompts))))
+
+
+def test_a_little_that_is_shared_is_not_worth_two_passes() -> None:
+    alike, apart = [[1] * 30 + [n] for n in range(4)], [[1, n] * 15 for n in range(4)]
+    assert is_worth_it(find_families(alike), [31] * 4)
+    assert not is_worth_it(find_families(apart), [30] * 4)
+    assert not is_worth_it(find_families([[1, 2]]), [2])
+
+
+def batch() -> RunningBatch:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return RunningBatch(LlamaForCausalLM(config).eval(), frozenset())
+
+
+@torch.inference_mode()
+def test_logits_and_cache_are_those_of_prompts_read_whole() -> None:
+    rng = random.Random(1)
+
+    def tokens(count: int) -> list[int]:
+        return [rng.randrange(VOCABULARY) for _ in range(count)]
+
+    heads = [tokens(n) for n in (40, 25, 33)]
+    prompts = [heads[n % 3] + tokens(rng.randint(1, 12)) for n in range(11)]
+    prompts += [tokens(9), list(prompts[0]), prompts[1][:20]]
+    families = find_families(prompts)
+    assert sum(family.length > 0 for family in families) == 3
+    assert any(family.length == 0 for family in families)
+    whole = DynamicCache()
+    running = batch()
+    expected = running._read(prompts, whole)
+    logits, cache = running._read_families(prompts, families)
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
+    for layer, same in zip(cache.layers, whole.layers, strict=True):
+        assert layer.keys.shape == same.keys.shape
+        for row, prompt in enumerate(prompts):
+            for given_part, part in ((layer.keys, same.keys), (layer.values, same.values)):
+                torch.testing.assert_close(
+                    given_part[row, :, -len(prompt) :],
+                    part[row, :, -len(prompt) :],
+                    atol=1e-5,
+                    rtol=1e-4,
+                )
+
+
+def test_a_model_that_looks_through_a_window_reads_each_prompt_whole() -> None:
+    assert shares_prefixes(LlamaConfig())
+    assert shares_prefixes(MistralConfig(sliding_window=None))
+    assert not shares_prefixes(MistralConfig(sliding_window=16))
