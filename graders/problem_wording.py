@@ -36,6 +36,15 @@ _SHORT_OF_ITSELF = re.compile(
 _IN_ITSELF = re.compile(
     r"\b(?P<things>[a-z]+s) (?:equally|evenly) (?:among|between) \d+ (?P=things)\b"
 )
+_SENTENCE = re.compile(r"(?<![^\s.!?])[^\s.!?][^.!?]*(?:\.\d[^.!?]*)*[.!?]")
+_OPENING = re.compile(r"(?:then|next|later|now|finally|after that|also),? ")
+_LEAST_REPEATED: Final = 4
+_FOR_ONE_COSTS = re.compile(r"\b[Ff]or one [a-z]+(?: [a-z]+)? costs?\b")
+_AS_MUCH_AS_ITSELF = re.compile(
+    r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) (?P<what>[a-z]+(?: [a-z]+)?),? (?:people pay|costs?) [^.,;?!]{1,40}?"
+    r"(?:than|as)(?: for)? (?:one|each|every) (?P=what)\b"
+)
+_SHARE_ASKED = re.compile(r"\b(?:one|each|every) (?P<who>[a-z]+) (?:receives?|gets?)\b[^.?!]*\?")
 _LAST_SENTENCE = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
 _COMPARED_NAME = re.compile(
     r"\bthan (?P<name>(?!\w+day\b|(?:Dad|Daddy|Mom|Mum|Grandma|Grandpa)\b)[A-Z][a-z]+)(?=\s*\?)"
@@ -48,6 +57,7 @@ _BOUGHT = re.compile(
     r"\b(?:buys|bought) (?P<count>\d+) (?P<what>[a-z]+(?: [a-z]+)?)"
     r"(?=[.?!]| in the | at the | on the |, (?!each|which|every|that|spending|paying|costing|for))"
 )
+_BOUGHT_AT = re.compile(r"\b(?:buys|bought) \d+ [a-z]+(?: [a-z]+)? of \$\d+")
 _NO_THING: Final = frozenset(
     "more fewer of dozen pairs people mice geese dice pieces packs".split()
 )
@@ -73,6 +83,12 @@ def find_odd_wording(problem: str) -> Iterator[Found]:
         if re.search(r"\bfrom (?:\w+ )?$", problem[: match.start()]):
             continue
         yield match[0], match.start(), f"{what} can't be shared among {what}"
+    for match in _FOR_ONE_COSTS.finditer(problem):
+        yield match[0], match.start(), f"{match[0]!r} is no clause"
+    for match in _AS_MUCH_AS_ITSELF.finditer(problem):
+        yield match[0], match.start(), f"the price of {match['what']} is compared with itself"
+    yield from _said_twice(problem)
+    yield from _misnamed(problem)
     yield from _stranger(problem)
     yield from _purchases(problem)
     yield from _unheard_of(problem)
@@ -104,6 +120,27 @@ def _unheard_of(problem: str) -> Iterator[Found]:
             yield match[0], match.start(), f"nothing else is told of {match['what']}"
 
 
+def _said_twice(problem: str) -> Iterator[Found]:
+    """A sentence with a number in it comes twice: is it one event or two?"""
+    told: set[str] = set()
+    for match in _SENTENCE.finditer(problem):
+        words = _OPENING.sub("", match[0].casefold(), count=1)
+        if words in told and len(words.split()) >= _LEAST_REPEATED and re.search(r"\d", words):
+            yield match[0], match.start(), "the problem says this twice"
+        told.add(words)
+
+
+def _misnamed(problem: str) -> Iterator[Found]:
+    """Who gets a share is called by the first letters of a word: `wra`, of `wrappers`."""
+    for match in _SHARE_ASKED.finditer(problem):
+        who, rest = match["who"], problem[: match.start()]
+        forms = {who, f"{who}s", f"{who}es", f"{who[:-1]}ies", f"{who}ren", f"{who}en"}
+        words = {word.casefold() for word in re.findall(r"[^\W\d_]+", rest)}
+        longer = [word for word in words if word.startswith(who)]
+        if longer and words.isdisjoint(forms):
+            yield who, match.start("who"), f"the problem speaks of {min(longer)}, not of {who!r}"
+
+
 def _stranger(problem: str) -> Iterator[Found]:
     """The question compares with somebody of whom the problem has not spoken."""
     question = _LAST_SENTENCE.search(problem)
@@ -116,6 +153,8 @@ def _stranger(problem: str) -> Iterator[Found]:
 def _purchases(problem: str) -> Iterator[Found]:
     """One thing has a price, and another, never heard of, is bought; or `3 muffin` are."""
     priced = {match["one"] or match["other"] for match in _PRICED.finditer(problem)}
+    for match in _BOUGHT_AT.finditer(problem) if priced else ():
+        yield match[0], match.start(), "a price was given before"
     for match in _BOUGHT.finditer(problem) if priced and not priced & _KINDS else ():
         words = match["what"].split()
         rest = problem[: match.start()] + problem[match.end() :]

@@ -53,6 +53,11 @@ _COUNTED = re.compile(
 )
 _DOZENS = re.compile(r"\b(\d{1,6}) dozen\b")
 _TWO_OF_A_KIND = re.compile(r"\b(?:square\w*|cube\w*|cubic|area|by)\b", re.IGNORECASE)
+_TWO_ALIKE = re.compile(
+    r"\b(?:two|twice|double\w*|both|same|each|every|again|another|half|combined|together|twins?|"
+    r"pairs?|round trip|and back)\b",
+    re.IGNORECASE,
+)
 _ASKED_LAST = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
 _SUPPOSES = re.compile(r"\d|\b(?:[Ii]f|[Ss]uppose|[Gg]iven|[Aa]ssuming)\b")
 _PERSON = re.compile(r"(?<=\b(?:does|with) )[A-Z][a-z]+\b|(?<=\bbill for )[A-Z][a-z]+\b")
@@ -98,7 +103,7 @@ def check_working(
     if traced and question is not None:
         faults += _operands(question, body, equations)
         faults += _unused(question, equations)
-        faults += _squared(question, equations)
+        faults += _on_both_sides(question, equations)
         faults += _unknown_person(question)
     if traced and answer is not None:
         faults += _final(equations, answer)
@@ -210,16 +215,18 @@ def _unused(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
         )
 
 
-def _squared(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
-    """A result multiplied by itself: `6 * 6`, where one step came to 6 and there are no two."""
-    if _TWO_OF_A_KIND.search(question):
-        return
+def _on_both_sides(question: str, equations: Sequence[Equation]) -> Iterator[Fault]:
+    """A result multiplied by itself or added to itself: `6 * 6`, where one step came to 6 and there
+    are no two.
+    """
     given = set(given_values(question)) | _derived(question) | _constants(question)
     results: Counter[Fraction] = Counter()
     for equation in equations:
         one, *others = [abs(_fraction(operand.value)) for operand in equation.operands]
-        squared = others == [one] and one > 1 and equation.value == one * one
-        if squared and one not in given and results[one] == 1:
+        squared = equation.value == one * one and not _TWO_OF_A_KIND.search(question)
+        doubled = equation.value == one + one and not _TWO_ALIKE.search(question)
+        alone = others == [one] and one > 1 and results[one] == 1
+        if alone and one not in given and (squared or doubled):
             reason = f"the one result {equation.operands[0].text} stands on both sides"
             yield Fault("step", equation.text, reason, "body", equation.start)
         results.update(_values(equation.result))

@@ -1,4 +1,4 @@
-"""Counts the names, numbers and long words of a text that its source nowhere has.
+"""Counts the names and numbers of a text that its source nowhere has.
 
 Models seldom invent in the words of their source: what a summary adds of its own gives it away
 (novel entities and numbers: Nan et al. 2021, "Entity-level Factual Consistency"). `pooling` learns
@@ -12,8 +12,6 @@ from typing import Final
 
 from graders.entailment.premise import term_of
 
-LONG: Final = 8
-"""Letters of a word that seldom is mere grammar."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _NUMBER: Final = re.compile(r"(?<![^\W_])\d[\d.,]*")
 _DIGITS: Final = re.compile(r"\d[\d.,]*")
@@ -21,7 +19,7 @@ _DIGITS: Final = re.compile(r"\d[\d.,]*")
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """How many different words are foreign to the source.
+    """How many different names and numbers are foreign to the source.
 
     `names` are capitalised within a sentence and have a stem that the source lacks; `unwritten`
     are those whose letters it lacks, too, even within another word.
@@ -30,20 +28,17 @@ class Foreign:
     names: int = 0
     unwritten: int = 0
     numbers: int = 0
-    long_words: int = 0
 
 
 def find_foreign(text: str, source: str, known: Set[str]) -> Foreign:
     """Count what is foreign in a text; `known` are the terms of its source (`find_terms`)."""
     names = {name.lower() for name in _names(text)}
-    long_words = (w for w in _WORD.findall(text) if len(w) >= LONG and w[0].islower())
     numbers = set(map(_plain, _NUMBER.findall(text)))
     letters = source.lower()
     return Foreign(
         len({term_of(name) for name in names} - known),
         sum(name not in letters for name in names),
         len(numbers - _numbers_of(source)) if numbers else 0,
-        len({term_of(word) for word in long_words} - known),
     )
 
 

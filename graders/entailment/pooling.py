@@ -34,7 +34,6 @@ FEATURES: Final = (
     "foreign_names",
     "unwritten_names",
     "foreign_numbers",
-    "foreign_long_words",
     "json_foreign",
     "json_foreign_names",
     "json_unwritten_names",
@@ -104,8 +103,8 @@ class LogisticPooling:
 
 
 def features_of(claims: Sequence[ClaimScore], kind: Kind, words: Foreign) -> tuple[float, ...]:
-    """What pooling looks at, in the order of FEATURES; `claims` is not empty, `words` are those of
-    the whole text that its source lacks.
+    """What pooling looks at, in the order of FEATURES; `claims` is not empty, `words` are the
+    names and numbers of the whole text that its source lacks.
 
     Probabilities enter as logits, counts of foreign words as log(1 + n); `all_independent` is the
     log of the probabilities' product.
@@ -132,7 +131,6 @@ def features_of(claims: Sequence[ClaimScore], kind: Kind, words: Foreign) -> tup
         names,
         unwritten,
         log1p(words.numbers),
-        log1p(words.long_words),
         share * (kind == "json"),
         names * (kind == "json"),
         unwritten * (kind == "json"),

@@ -27,7 +27,7 @@ from graders.errors import GraderConfigError
 
 NONE = Foreign()
 counts = st.integers(0, 9)
-foreign_words = st.builds(Foreign, counts, counts, counts, counts)
+foreign_words = st.builds(Foreign, counts, counts, counts)
 claim_scores = st.lists(
     st.builds(
         ClaimScore,
@@ -73,7 +73,7 @@ def test_features_do_not_depend_on_the_order_of_the_claims(
 
 
 def test_foreign_words_count_apart_for_records() -> None:
-    words = Foreign(names=3, unwritten=1, numbers=7, long_words=2)
+    words = Foreign(names=3, unwritten=1, numbers=7)
     prose, record = (
         dict(zip(FEATURES, features_of([ClaimScore(0.5)], kind, words), strict=True))
         for kind in ("prose", "json")

@@ -250,6 +250,8 @@ async def test_a_senseless_problem_fails(question: str, reason: str) -> None:
         ("Ann has 4 boxes of 10 pens and 5 of 8. And in all?",
          "4 * 10 = 40. 5 * 8 = 40. 40 + 40 = 80", 1),
         ("At $8 and $4 a month, how much a year?", "8 + 4 = 12. 12 * 12 = 144", 1),
+        ("A token costs $10, now 50% less. What of 1?", "50% of 10 = 5. 5 + 5 = 10.", 0),
+        ("Half of 10 pens, and the same once more?", "1/2 of 10 = 5. 5 + 5 = 10.", 1),
     ],
 )  # fmt: skip
 async def test_one_result_may_not_stand_on_both_sides(
