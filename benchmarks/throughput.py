@@ -266,15 +266,18 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--apart",
         action="store_true",
-        help="graders ask the writing model nothing, the entailment model reads for them; with "
-        "vLLM on a CPU they have the last core for themselves, and the engines the others",
+        help="vLLM on a CPU only: graders ask the writing model nothing, the entailment model "
+        "reads for them on the last core; both engines have the others",
     )
     parser.add_argument("--workers", type=int, nargs="+", default=[], help="Ray actors, e.g. 1 2 4")
     parser.add_argument("--runs", type=int, default=3, help="of each arm")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="of the files; default: engine and model")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.apart and (given.engine != "vllm" or given.workers or _has_gpu()):
+        parser.error("--apart is for --engine vllm on a CPU, without --workers")
+    return given
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ class Work:
     """What every arm does. `dummy` texts mean nothing: graders read them, a coin lets them pass.
 
     `max_tokens` None is the recipe's own limit; `engine` is that engine's configuration. With
-    `apart` the graders ask the writing model nothing, and vLLM on a CPU leaves them a core.
+    `apart` the graders ask the writing model nothing, and vLLM leaves them the last core.
     """
 
     engine: dict[str, Any]
@@ -355,10 +355,6 @@ def build_side(side: str, work: Work, workers: int | None) -> Side:
 
 def set_engine_apart() -> Callable[[], None]:
     """Bind vLLM on a CPU to all cores but the last; what is returned leaves that one to us."""
-    import torch
-
-    if torch.cuda.is_available():
-        return lambda: None
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise SystemExit("--apart needs two cores: one writes, one grades")
@@ -366,7 +362,8 @@ def set_engine_apart() -> Callable[[], None]:
 
     def take_the_last() -> None:
         for thread in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(thread), cores[-1:])
+            with contextlib.suppress(ProcessLookupError):  # it may just have ended
+                os.sched_setaffinity(int(thread), cores[-1:])
 
     return take_the_last
 

@@ -55,7 +55,7 @@ class AgreementGrader:
     """
 
     name = "agreement"
-    version = "1"
+    version = "2"
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class AnswersGrader:
     """
 
     name = "answers"
-    version = "4"
+    version = "5"
 
     def __init__(
         self,

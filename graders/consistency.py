@@ -14,7 +14,7 @@ from graders.base import Complete
 from graders.cases import Case, ask_model, check_by_rules, open_case
 from graders.config import ConsistencyConfig
 from graders.entailment.evidence import LIKELY, claim_evidence, score_of
-from graders.entailment.foreign import find_foreign
+from graders.entailment.foreign import count_foreign_names
 from graders.entailment.language import foreign_language, unreadable_prose
 from graders.entailment.model import (
     MeasuringEncoder,
@@ -158,8 +158,8 @@ class ConsistencyGrader:
         known = find_terms(case.source.text)
         told = zip(supports, case.findings, claims, strict=True)
         scores = [score_of(support, found, claim, known) for support, found, claim in told]
-        words = find_foreign(case.candidate.body, case.source.text, known.keys())
-        features = features_of(scores, _pooled_kind(case), words)
+        names = count_foreign_names(case.candidate.body, known.keys())
+        features = features_of(scores, _pooled_kind(case), names)
         return _Reading(tuple(supports), features, self._pooling.probability(features))
 
     def _grade(self, case: Case | str, reading: "_Reading | str | None") -> Grade:

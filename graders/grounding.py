@@ -39,6 +39,7 @@ MAX_QUANTITIES: Final = 60
 MAX_CHARS: Final = 2000
 """The longest sentence that is read as one claim, for the same reason."""
 
+_BEFORE_A_THING: Final = frozenset("a an the one each every all some more of these those".split())
 LEAST_REPEATED: Final = 5
 MOST_REPEATED: Final = 60
 """Words of the shortest sentence that counts as a repetition of one of the source."""
@@ -365,7 +366,8 @@ def _polarity(text: str, index: Index) -> Iterator[Finding]:
 def misquoted(claim: Claim, index: Index) -> Finding | None:
     """The one word that a sentence has in place of another, where it else repeats the source's.
 
-    A question is not repeated by its answer, nor a verb in another tense another word.
+    A name, or a word that counts or points at a thing: a verb may come in another tense. The answer
+    to a question does not repeat it.
     """
     folded = [word.casefold() for word in words_of(claim.text)]
     if not LEAST_REPEATED <= len(folded) <= MOST_REPEATED:
@@ -376,7 +378,7 @@ def misquoted(claim: Claim, index: Index) -> Finding | None:
         if len(told) != len(folded) or line.text.endswith("?") != claim.text.endswith("?"):
             continue
         others = [n for n, word in enumerate(folded) if word != told[n]]
-        if len(others) != 1 or not _is_exchanged(folded[others[0]], written[others[0]], index):
+        if len(others) != 1 or not _is_exchanged(folded, written, others[0], index):
             continue
         word = [*_WORD.finditer(claim.text)][others[0]]
         reason = f"the source, which this repeats, says {told[others[0]]!r}"
@@ -384,12 +386,15 @@ def misquoted(claim: Claim, index: Index) -> Finding | None:
     return None
 
 
-def _is_exchanged(word: str, told: str, index: Index) -> bool:
-    """Whether a word is none of the source's, and no form of the one that it stands for."""
+def _is_exchanged(folded: Sequence[str], written: Sequence[str], place: int, index: Index) -> bool:
+    """Whether the word there is none of the source's, and stands for a name or a thing in it."""
+    word, told = folded[place], written[place]
     if word in index.words or STOPWORDS & {word, told.casefold()} or stems(word) & stems(told):
         return False
-    numbers = bool(find_quantities(word)) or bool(find_quantities(told))
-    return not numbers and (told[0].isupper() or word.endswith("s") == told.endswith("s"))
+    if find_quantities(word) or find_quantities(told):
+        return False
+    before = folded[place - 1] if place else ""
+    return told[0].isupper() or before in _BEFORE_A_THING or bool(find_quantities(before))
 
 
 def held_line(claim: Claim, index: Index) -> Line | None:

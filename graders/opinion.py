@@ -85,17 +85,18 @@ def objection(question: Question, reply: str, claim: Claim, index: Index) -> Obj
 
 
 def says_the_same(reply: str, claim: Claim, index: Index) -> bool:
-    """Whether a reply to a question of kind `facts` has a line of the source's, of a claim that is
-    about more than the source's subject.
+    """Whether a reply to a question of kind `facts` states a line of the source, other than its
+    subject, that the claim holds.
     """
     lines = fact_lines(index)
     subject = next(iter(lines)).casefold()
-    folded = {label.casefold(): values for label, values in lines.items()}
+    folded = {label.casefold(): given for label, given in lines.items()}
     for stated in reply.splitlines():
         label, _, value = (part.strip() for part in stated.partition(":"))
-        given = folded.get(label.casefold(), ())
-        said = _holds(claim.text, value)
-        if label.casefold() != subject and any(_agrees(line, claim, value, said) for line in given):
+        given = folded.get(label.casefold(), ()) if label.casefold() != subject else ()
+        if _holds(claim.text, value) and any(
+            _holds(line.value, value) or _ends(line.value, value) for line in given
+        ):
             return True
     return False
 

@@ -41,8 +41,8 @@ _OPENING = re.compile(r"(?:then|next|later|now|finally|after that|also),? ")
 _LEAST_REPEATED: Final = 4
 _FOR_ONE_COSTS = re.compile(r"\b[Ff]or one [a-z]+(?: [a-z]+)? costs?\b")
 _AS_MUCH_AS_ITSELF = re.compile(
-    r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) (?P<what>[a-z]+(?: [a-z]+)?),? (?:people pay|costs?) [^.,;?!]{1,40}?"
-    r"(?:than|as)(?: for)? (?:one|each|every) (?P=what)\b"
+    r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) (?P<what>[a-z]+(?: [a-z]+)?),? (?:people pay|costs?) "
+    r"[^.,;?!]{1,40}?(?:than|as)(?: for)? (?:one|each|every) (?P=what)\b"
 )
 _SHARE_ASKED = re.compile(r"\b(?:one|each|every) (?P<who>[a-z]+) (?:receives?|gets?)\b[^.?!]*\?")
 _LAST_SENTENCE = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
@@ -146,8 +146,10 @@ def _stranger(problem: str) -> Iterator[Found]:
     question = _LAST_SENTENCE.search(problem)
     for match in _COMPARED_NAME.finditer(question["last"]) if question else ():
         start = question.start("last") + match.start("name") if question else 0
-        if len(re.findall(rf"\b{match['name'][:4]}", problem, re.IGNORECASE)) == 1:
-            yield match["name"], start, f"nothing is told of {match['name']}"
+        name = match["name"]
+        word = rf"\b{name[:4]}" if len(name) > 4 else rf"\b{name}\b"
+        if len(re.findall(word, problem, re.IGNORECASE)) == 1:
+            yield name, start, f"nothing is told of {name}"
 
 
 def _purchases(problem: str) -> Iterator[Found]:

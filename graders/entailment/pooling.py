@@ -11,7 +11,6 @@ from math import exp, isfinite, log, log1p
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from graders.entailment.foreign import Foreign
 from graders.errors import GraderConfigError
 
 FORMAT: Final = 2
@@ -32,11 +31,7 @@ FEATURES: Final = (
     "most_foreign",
     "log_foreign",
     "foreign_names",
-    "unwritten_names",
-    "foreign_numbers",
     "json_foreign",
-    "json_foreign_names",
-    "json_unwritten_names",
     "json",
     "labelled",
 )
@@ -102,16 +97,16 @@ class LogisticPooling:
         return _sigmoid(self.bias + sum((x - m) / s * w for x, m, s, w in parts))
 
 
-def features_of(claims: Sequence[ClaimScore], kind: Kind, words: Foreign) -> tuple[float, ...]:
-    """What pooling looks at, in the order of FEATURES; `claims` is not empty, `words` are the
-    names and numbers of the whole text that its source lacks.
+def features_of(
+    claims: Sequence[ClaimScore], kind: Kind, foreign_names: int = 0
+) -> tuple[float, ...]:
+    """What pooling looks at, in the order of FEATURES; `claims` is not empty, `foreign_names` are
+    those of the whole text that its source lacks.
 
-    Probabilities enter as logits, counts of foreign words as log(1 + n); `all_independent` is the
-    log of the probabilities' product.
+    Probabilities enter as logits; `all_independent` is the log of their product.
     """
     logits = sorted(_logit(claim.probability) for claim in claims)
     lowest_words = min(_logit(c.probability if c.words is None else c.words) for c in claims)
-    names, unwritten = log1p(words.names), log1p(words.unwritten)
     foreign = sum(claim.foreign for claim in claims)
     share = foreign / (sum(claim.terms for claim in claims) or 1.0)
     return (
@@ -128,12 +123,8 @@ def features_of(claims: Sequence[ClaimScore], kind: Kind, words: Foreign) -> tup
         share,
         max(claim.foreign / (claim.terms or 1.0) for claim in claims),
         log1p(foreign),
-        names,
-        unwritten,
-        log1p(words.numbers),
+        log1p(foreign_names),
         share * (kind == "json"),
-        names * (kind == "json"),
-        unwritten * (kind == "json"),
         float(kind == "json"),
         float(kind == "labelled"),
     )

@@ -32,7 +32,9 @@ _SEGMENT_BYTES: Final = 200
 _TERM_BYTES: Final = 150
 
 _TERM = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
-_SUFFIX = re.compile(r"(?<=[^\W\d_]{3})(?:ations?|ments?|ings?|ness|edly|ies|ys|ed|es|ly|s|y|e)$")
+_SUFFIX = re.compile(
+    r"(?<=[^\W\d_]{3})(?:ations?|ments?|ings?|ness|edly|ies|ed|es|ly|s|(?<![aeiou])y|e)$"
+)
 _STOP: Final = frozenset(
     "a an the of in on at to for from by with and or but nor so as is are was were be been being "
     "am do does did done has have had having will would can could may might shall should must it "

@@ -67,9 +67,9 @@ async def grade(
 
 def test_the_version_tells_the_weights_that_it_reads_with() -> None:
     shipped = AgreementGrader().version
-    assert shipped == f"1-{weights_of(SHIPPED)}"
-    assert AgreementGrader(AgreementConfig(model="words")).version == "1"
-    assert AgreementGrader(AgreementConfig(model="some/encoder")).version == "1-some/encoder"
+    assert shipped == f"2-{weights_of(SHIPPED)}"
+    assert AgreementGrader(AgreementConfig(model="words")).version == "2"
+    assert AgreementGrader(AgreementConfig(model="some/encoder")).version == "2-some/encoder"
 
 
 async def test_the_weakest_claim_decides_and_names_what_speaks_against_it() -> None:

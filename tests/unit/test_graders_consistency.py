@@ -253,3 +253,13 @@ async def test_a_problem_that_is_repeated_is_repeated_word_for_word(
     against = [item for item in (await grade(text, TASK)).evidence if not item.supports]
     assert [item.quote for item in against] == ([quote] if quote else [])
     assert all(text[item.start : item.end] == item.quote for item in against)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Tom and Ann ran 5 miles every day.", "35 miles is the number that they run in a week."],
+)
+async def test_a_problem_may_be_told_in_another_tense_and_answered(text: str) -> None:
+    source = "Problem: Tom and Ann run 5 miles every day. How many miles do they run in a week?"
+    found = await grade(text, source)
+    assert not any("repeats" in item.reason for item in found.evidence)

@@ -54,6 +54,7 @@ async def grade(reader: Reader, *sentences: str) -> Grade:
         ((NOTHING, NOTHING, NOTHING), 0.25),
         (("Name: The Danube", UNCLEAR, UNCLEAR), 0.25),
         (("Banana: seventeen", UNCLEAR, UNCLEAR), 0.25),
+        (("Flows into: the Baltic", UNCLEAR, UNCLEAR), 0.25),
         ((None, RIGHT, RIGHT), None),
         ((None, None, None), None),
     ],
