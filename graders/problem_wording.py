@@ -36,7 +36,7 @@ _SHORT_OF_ITSELF = re.compile(
 _IN_ITSELF = re.compile(
     r"\b(?P<things>[a-z]+s) (?:equally|evenly) (?:among|between) \d+ (?P=things)\b"
 )
-_SENTENCE = re.compile(r"(?<![^\s.!?])[^\s.!?][^.!?]*(?:\.\d[^.!?]*)*[.!?]")
+_SENTENCE = re.compile(r"[^\s.!?](?:[^.!?]|\.(?=\d))*+[.!?]*")
 _OPENING = re.compile(r"(?:then|next|later|now|finally|after that|also),? ")
 _LEAST_REPEATED: Final = 4
 _FOR_ONE_COSTS = re.compile(r"\b[Ff]or one [a-z]+(?: [a-z]+)? costs?\b")
@@ -44,7 +44,7 @@ _AS_MUCH_AS_ITSELF = re.compile(
     r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) (?P<what>[a-z]+(?: [a-z]+)?),? (?:people pay|costs?) "
     r"[^.,;?!]{1,40}?(?:than|as)(?: for)? (?:one|each|every) (?P=what)\b"
 )
-_SHARE_ASKED = re.compile(r"\b(?:one|each|every) (?P<who>[a-z]+) (?:receives?|gets?)\b[^.?!]*\?")
+_SHARE_ASKED = re.compile(r"\b(?:one|each|every) (?P<who>[a-z]+) (?:receives?|gets?)\b[^.?!]{0,99}\?")
 _LAST_SENTENCE = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
 _COMPARED_NAME = re.compile(
     r"\bthan (?P<name>(?!\w+day\b|(?:Dad|Daddy|Mom|Mum|Grandma|Grandpa)\b)[A-Z][a-z]+)(?=\s*\?)"
