@@ -44,7 +44,9 @@ _AS_MUCH_AS_ITSELF = re.compile(
     r"\b(?:[Oo]ne|[Ee]ach|[Ee]very) (?P<what>[a-z]+(?: [a-z]+)?),? (?:people pay|costs?) "
     r"[^.,;?!]{1,40}?(?:than|as)(?: for)? (?:one|each|every) (?P=what)\b"
 )
-_SHARE_ASKED = re.compile(r"\b(?:one|each|every) (?P<who>[a-z]+) (?:receives?|gets?)\b[^.?!]{0,99}\?")
+_SHARE_ASKED = re.compile(
+    r"\b(?:one|each|every) (?P<who>[a-z]+) (?:receives?|gets?)\b[^.?!]{0,99}\?"
+)
 _LAST_SENTENCE = re.compile(r"(?:^|[.?!]\s)(?P<last>[^.?!]*\?)\s*$")
 _COMPARED_NAME = re.compile(
     r"\bthan (?P<name>(?!\w+day\b|(?:Dad|Daddy|Mom|Mum|Grandma|Grandpa)\b)[A-Z][a-z]+)(?=\s*\?)"
