@@ -14,11 +14,12 @@ Winnow are loaded side by side and take turns, so that the machine's moods hit a
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,17 +71,18 @@ def side_process(side: str, work: Work, workers: int | None = None) -> Iterator[
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         yield Process(process)
     finally:
         assert process.stdin
         process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):  # vLLM's own processes outlive the one they served
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def measure_arms(work: Work, runs: int) -> dict[str, list[dict[str, Any]]]:
