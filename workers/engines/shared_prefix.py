@@ -31,10 +31,10 @@ class Family:
 
 
 def find_families(prompts: Sequence[list[int]]) -> list[Family]:
-    """The partition that saves most tokens, sharing at one level only.
+    """Of the ways to cut the sorted prompts into runs, the one that saves most tokens.
 
-    The last token of a prompt is never shared: what follows it is what is asked for. Neighbours in
-    sorted order share most, so the best cut of that order is the best partition.
+    Neighbours in that order share most. The last token of a prompt is never shared: what follows it
+    is what is asked for.
     """
     order = sorted(range(len(prompts)), key=lambda place: prompts[place])
     alike = [_alike(prompts[a], prompts[b]) for a, b in pairwise(order)]
