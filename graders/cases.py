@@ -14,7 +14,8 @@ from graders.arithmetic import find_equations
 from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.errors import UngradedError
-from graders.grounding import Finding, check_claim, held_line, misquoted
+from graders.grounding import Finding, check_claim, held_line
+from graders.misquotes import misquoted
 from graders.opinion import (
     CANT_TELL,
     MAX_TOKENS,

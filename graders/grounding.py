@@ -39,9 +39,6 @@ MAX_QUANTITIES: Final = 60
 MAX_CHARS: Final = 2000
 """The longest sentence that is read as one claim, for the same reason."""
 
-_BEFORE_A_THING: Final = frozenset("a an the one each every all some more of these those".split())
-LEAST_REPEATED: Final = 5
-MOST_REPEATED: Final = 60
 """Words of the shortest sentence that counts as a repetition of one of the source."""
 
 _CLAUSE = re.compile(r",\s+|;\s+|\s+(?:and|while|but|which|who|whose)\s+")
@@ -361,40 +358,6 @@ def _polarity(text: str, index: Index) -> Iterator[Finding]:
     start, quote = (match.start(), match[0]) if negative and match else (0, text)
     said = "the claim denies what" if negative else "the claim asserts what"
     yield Finding(quote, start, f"{said} the source puts otherwise: {best.text!r}", best)
-
-
-def misquoted(claim: Claim, index: Index) -> Finding | None:
-    """The one word that a sentence has in place of another, where it else repeats the source's.
-
-    A name, or a word that counts or points at a thing: a verb may come in another tense. The answer
-    to a question does not repeat it.
-    """
-    folded = [word.casefold() for word in words_of(claim.text)]
-    if not LEAST_REPEATED <= len(folded) <= MOST_REPEATED:
-        return None
-    for line in index.lines:
-        written = words_of(line.text)[-len(folded) :]
-        told = [word.casefold() for word in written]
-        if len(told) != len(folded) or line.text.endswith("?") != claim.text.endswith("?"):
-            continue
-        others = [n for n, word in enumerate(folded) if word != told[n]]
-        if len(others) != 1 or not _is_exchanged(folded, written, others[0], index):
-            continue
-        word = [*_WORD.finditer(claim.text)][others[0]]
-        reason = f"the source, which this repeats, says {told[others[0]]!r}"
-        return Finding(word[0], word.start(), reason, line)
-    return None
-
-
-def _is_exchanged(folded: Sequence[str], written: Sequence[str], place: int, index: Index) -> bool:
-    """Whether the word there is none of the source's, and stands for a name or a thing in it."""
-    word, told = folded[place], written[place]
-    if word in index.words or STOPWORDS & {word, told.casefold()} or stems(word) & stems(told):
-        return False
-    if find_quantities(word) or find_quantities(told):
-        return False
-    before = folded[place - 1] if place else ""
-    return told[0].isupper() or before in _BEFORE_A_THING or bool(find_quantities(before))
 
 
 def held_line(claim: Claim, index: Index) -> Line | None:
