@@ -4,16 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.deps import runner_of
-from service.errors import TOO_LARGE, install
+from service.deps import BEARER, runner_of
+from service.errors import TOO_LARGE, install, problem_response
 from service.routes import audit, batches, calibrations, costs, grade, health, models, samples
 from service.runner import BatchRunner
 from service.settings import Settings
+from service.tenants import Tenants, UnauthorizedError
 
 DESCRIPTION = (
     "Ask for N samples: get N that passed, an account of every one that did not. "
@@ -26,11 +27,37 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Winnow", version=_version(), description=DESCRIPTION, lifespan=_lifespan)
     app.state.runner = BatchRunner(settings)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(KeyCheck, tenants=Tenants(settings.tenants))
     install(app)
-    for routes in (batches, audit, samples, grade, models, calibrations, costs, health):
-        app.include_router(routes.router)
+    for routes in (batches, audit, samples, grade, models, calibrations, costs):
+        app.include_router(routes.router, dependencies=[Depends(BEARER)])
+    app.include_router(health.router)
     app.add_api_route("/", _root, include_in_schema=False)
     return app
+
+
+class KeyCheck:
+    """Finds whose request it is before any of its body is read, and refuses a stranger's.
+
+    The addresses outside `/v1/` are for probes, Prometheus and the documentation: they need no key.
+    """
+
+    def __init__(self, app: ASGIApp, tenants: Tenants) -> None:
+        self._app = app
+        self._tenants = tenants
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave the tenant in the request's state, where `service.deps.Caller` finds it."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            request = Request(scope)
+            credentials = await BEARER(request)
+            try:
+                request.state.tenant = self._tenants.of(credentials and credentials.credentials)
+            except UnauthorizedError as exc:
+                response = await problem_response(request, exc)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

@@ -82,12 +82,14 @@ async def run_here(
         await asyncio.to_thread(store.close)
 
 
-async def run_there(url: str, asked: Json | str, watcher: Watcher) -> Json:
+async def run_there(
+    url: str, asked: Json | str, watcher: Watcher, api_key: str | None = None
+) -> Json:
     """Ask a gateway for a batch, or follow the one with this id, to its end. Raises GatewayError.
 
     Cancelling this also cancels the batch at the gateway.
     """
-    async with GatewayClient(url) as client:
+    async with GatewayClient(url, api_key) as client:
         if isinstance(asked, str):
             batch = await client.get_batch(asked)
         else:

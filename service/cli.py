@@ -11,9 +11,11 @@ from service.commands import (
     audit,
     batch,
     calibrate,
+    costs,
     demo,
     generate,
     grade,
+    key,
     protect,
     serve,
     train_grader,
@@ -42,6 +44,8 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("audit")(audit.audit)
 app.command("protect")(protect.protect)
 app.command("serve")(serve.serve)
+app.command("key")(key.key)
+app.command("costs")(costs.costs)
 app.command("train-tiny")(train_tiny.train_tiny)
 app.command("train-grader")(train_grader.train_grader)
 

@@ -29,11 +29,13 @@ class GatewayError(Exception):
 class GatewayClient:
     """Talks to one gateway; use it as `async with GatewayClient(url) as client`.
 
+    `api_key` is for a gateway that tells its tenants apart.
     Every method raises GatewayError.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -157,7 +159,7 @@ class GatewayClient:
         return cast(list[Json], page["data"])
 
     async def costs(self) -> list[Json]:
-        """What all batches of the gateway have cost, a sum for each currency."""
+        """What the caller's batches have cost, a sum for each tenant and currency."""
         page = await self._json("GET", "/v1/costs")
         return cast(list[Json], page["data"])
 
@@ -185,7 +187,9 @@ class GatewayClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout, read_bufsize=READ_BUFFER_BYTES)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, read_bufsize=READ_BUFFER_BYTES, headers=self._headers
+            )
         try:
             async with self._session.request(method, self.url + path, **options) as response:
                 if response.status >= 400:

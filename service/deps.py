@@ -1,10 +1,15 @@
-"""What the routes are handed."""
+"""What the routes are handed: the runner, who asks, and the batch asked about if it is theirs."""
 
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from service.runner import BatchRunner
+from workers.errors import BatchNotFoundError
+from workers.store import BatchRecord
+
+BEARER = HTTPBearer(auto_error=False, description="A tenant's key, where tenants are configured.")
 
 
 def runner_of(app: Any) -> BatchRunner:
@@ -18,3 +23,23 @@ def _runner(request: Request) -> BatchRunner:
 
 
 Runner = Annotated[BatchRunner, Depends(_runner)]
+
+
+def _caller(request: Request) -> str | None:
+    tenant: str | None = request.state.tenant
+    return tenant
+
+
+Caller = Annotated[str | None, Depends(_caller)]
+"""The tenant who asks; None at a gateway that tells nobody apart, where everybody sees all."""
+
+
+async def _batch_of_caller(batch_id: str, runner: Runner, tenant: Caller) -> BatchRecord:
+    record = await runner.record(batch_id)
+    if tenant is not None and record.tenant != tenant:
+        raise BatchNotFoundError(f"no batch {batch_id!r}")
+    return record
+
+
+BatchOfCaller = Annotated[BatchRecord, Depends(_batch_of_caller)]
+"""The batch that the path names. Raises BatchNotFoundError, also for another tenant's."""

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from workers.costs import in_words
+from workers.costs import amount, in_words
 
 Json = Mapping[str, Any]
 
@@ -139,6 +139,35 @@ def ledger_table(batches: Sequence[Json]) -> Table:
             f"{speed(batch):,.0f}",
         )
     return table
+
+
+def cost_table(rows: Sequence[Json]) -> Table:
+    """What batches have cost, a row for each tenant and currency, as GET /v1/costs gives them."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("tenant", no_wrap=True)
+    for name in (
+        *("batches", "accepted", "candidates", "tokens written", "in rejected", "saved, about"),
+        *("engine s", "grader s", "accepted per engine-hour", "money", "a sample"),
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        rate, each = row["accepted_per_engine_hour"], row["per_accepted"]["money"]
+        table.add_row(
+            row["tenant"] or "–",
+            *(f"{row[name]:,}" for name in ("batches", "accepted", "candidates")),
+            f"{row['completion_tokens']:,}",
+            f"{row['rejected_tokens']:,}",
+            _figure(row["saved_tokens"]),
+            *(f"{row[name]:,.1f}" for name in ("engine_seconds", "grader_seconds")),
+            _figure(rate and round(rate)),
+            "" if row["money"] is None else f"{amount(row['money'])} {row['currency']}".strip(),
+            "" if each is None else amount(each),
+        )
+    return table
+
+
+def _figure(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
 
 
 def account(batch: Json) -> str:

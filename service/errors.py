@@ -22,6 +22,7 @@ from graders.errors import (
     IndexUnavailableError,
     JudgeUnhealthyError,
 )
+from service.tenants import UnauthorizedError
 from workers.errors import (
     AuditError,
     BatchBusyError,
@@ -80,6 +81,12 @@ UNPROCESSABLE = HTTPStatus(422)
 TOO_LARGE = HTTPStatus(413)
 
 TABLE: dict[type[Exception], Problem] = {
+    UnauthorizedError: Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "unauthorized",
+        "a key is needed",
+        "send `Authorization: Bearer KEY`; whoever runs the gateway gives keys (`winnow key`)",
+    ),
     RequestError: Problem(
         UNPROCESSABLE, "invalid-request", "the request can't be served", "change the field named"
     ),
@@ -195,7 +202,7 @@ def problem_of(error: Exception) -> Problem | None:
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem body."""
     for kind in TABLE:
-        app.add_exception_handler(kind, _on_known)
+        app.add_exception_handler(kind, problem_response)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_unknown)
@@ -217,7 +224,8 @@ def _respond(
     return Response(json.dumps(body), problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def _on_known(request: Request, error: Exception) -> Response:
+async def problem_response(request: Request, error: Exception) -> Response:
+    """The answer to an error of the table."""
     problem = problem_of(error)
     assert problem is not None, "installed for the errors of the table"
     extra: dict[str, Any] = {"field": error.field} if isinstance(error, RequestError) else {}
@@ -225,7 +233,8 @@ async def _on_known(request: Request, error: Exception) -> Response:
         extra["refusal"] = asdict(error.refusal)
     if problem.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error)
-    return _respond(request, problem, str(error) or problem.title, **extra)
+    headers = {"www-authenticate": "Bearer"} if problem.status == 401 else None
+    return _respond(request, problem, str(error) or problem.title, headers, **extra)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

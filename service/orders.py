@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from service.batch_runs import Watcher, run_here, run_there
 from service.schemas import BatchBody, to_spec
-from service.settings import Settings, settings_for
+from service.settings import Settings, load_settings, settings_for
 from service.sources import InputError, read_sources, read_texts
 from workers.recipes import Recipe, known_recipes
 from workers.types import BatchSpec
@@ -84,7 +84,8 @@ class Order:
     async def run(self, request: Json | str, watcher: Watcher) -> Json:
         """Run a new batch, or the one with this id, to its end; see service.batch_runs."""
         if self.url:
-            return await run_there(self.url, request, watcher)
+            key = load_settings(self.config).client_key
+            return await run_there(self.url, request, watcher, key)
         settings = settings_for(self.model, self.config, database_url=self.db)
         if self.calibration and self.recipe:
             calibrations = {**settings.calibrations, self.recipe: self.calibration}

@@ -109,20 +109,22 @@ class BatchRunner:
         await self.engines.aclose()
         await asyncio.to_thread(self.store.close)
 
-    async def submit(self, spec: BatchSpec, key: str | None = None) -> tuple[BatchRecord, bool]:
-        """Store a batch and start it; the flag is False when the key had made it before.
+    async def submit(
+        self, spec: BatchSpec, key: str | None = None, tenant: str | None = None
+    ) -> tuple[BatchRecord, bool]:
+        """Store a tenant's batch and start it; the flag is False when the key had made it before.
 
         Raises EngineUnavailableError, before anything is stored, when the model is known at once
         not to load; one that takes its time loads while the batch waits. Raises
         IdempotencyConflictError and StoreError.
         """
         if key is not None:
-            known = await self.store.call(self.store.find_by_key, spec, key)
+            known = await self.store.call(self.store.find_by_key, spec, key, tenant)
             if known is not None:
                 return known, False
         await self._begin_load(spec.model)
         price = self.settings.price
-        record, created = await self.store.call(self.store.create_batch, spec, key, price)
+        record, created = await self.store.call(self.store.create_batch, spec, key, price, tenant)
         if created:
             self._launch(record.id)
         return record, created
@@ -229,11 +231,11 @@ class BatchRunner:
         return self._running < self.settings.max_running_batches
 
     async def _run(self, run: _Run) -> None:
-        price = (await self.record(run.batch_id)).price
+        record = await self.record(run.batch_id)
 
         def on_progress(progress: Progress, rows: list[LedgerRow]) -> None:
             if run.progress is not None:
-                self.metrics.observe(run.progress, progress, price)
+                self.metrics.observe(run.progress, progress, record.price, record.tenant)
             run.progress = progress
             self.changes.announce(run.batch_id)
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from graders.config import GradersConfig
+from service.tenants import TenantConfig, TenantName, Tenants
 from workers.backends.config import BackendConfig, LocalConfig
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
 from workers.types import Price
@@ -44,7 +45,8 @@ class Settings(BaseSettings):
     `winnow calibrate` made: requests for it may then say `gate.max_error_rate`. `backend` says
     where candidates are produced: in this process, or on a Ray cluster.
     `price_per_engine_hour` is what an hour of one busy engine costs, in `currency` (a label); with
-    it batches are accounted for in money, too.
+    it batches are accounted for in money, too. With `tenants` every request needs the key of one,
+    who sees only their own batches. `api_key` is what commands given a `--url` send.
     """
 
     model_config = SettingsConfigDict(
@@ -61,6 +63,8 @@ class Settings(BaseSettings):
     calibrations: dict[str, Path] = {}
     price_per_engine_hour: Annotated[PositiveFloat, Field(allow_inf_nan=False)] | None = None
     currency: str = Field("", max_length=16)
+    tenants: dict[TenantName, TenantConfig] = {}
+    api_key: SecretStr | None = None
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     max_count: PositiveInt = 100_000
@@ -78,10 +82,20 @@ class Settings(BaseSettings):
             raise ValueError(f"default_model {self.default_model!r} is none of models: {known}")
         return self
 
+    @model_validator(mode="after")
+    def _keys_are_of_one_tenant(self) -> Self:
+        Tenants(self.tenants)
+        return self
+
     @property
     def model_name(self) -> str:
         """The model that serves requests which name none."""
         return self.default_model or next(iter(self.models))
+
+    @property
+    def client_key(self) -> str | None:
+        """What commands given a `--url` send as their key."""
+        return self.api_key.get_secret_value() if self.api_key else None
 
     @property
     def price(self) -> Price | None:

@@ -1,10 +1,11 @@
-"""What travels out about a batch, in the words of the OpenAI Batch API."""
+"""What travels out about batches, in the words of the OpenAI Batch API."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from workers.costs import cost_of
-from workers.store import BatchRecord
+from workers.costs import cost_of, totals_by_tenant
+from workers.store import BatchRecord, Spending
 from workers.types import Progress, Status
 
 ENDED = (Status.COMPLETED, Status.FAILED, Status.EXPIRED, Status.CANCELLED)
@@ -47,7 +48,14 @@ def batch_object(record: BatchRecord, progress: Progress | None = None) -> Json:
             f"{status}_at": record.ended_at if record.status is status else None for status in ENDED
         },
         "metadata": dict(spec.metadata),
+        "tenant": record.tenant,
     }
+
+
+def cost_rows(spent: Iterable[Spending]) -> list[Json]:
+    """What batches have cost: a row for each tenant and currency."""
+    found = totals_by_tenant((each.tenant, each.progress, each.price) for each in spent)
+    return [{"tenant": tenant, **asdict(cost)} for tenant, cost in found]
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -3,8 +3,13 @@
 from sqlalchemy import Connection, text
 
 from workers.store import SqlStore, codec
-from workers.store.migrations import ADDED_BY_3, WIDENED_BY_4
+from workers.store.migrations import ADDED_BY_3, ADDED_BY_5, WIDENED_BY_4
 
+TO_4 = (
+    "DROP INDEX ix_batches_tenant",
+    *(f"ALTER TABLE batches DROP COLUMN {name}" for name in ADDED_BY_5),
+    "UPDATE schema_version SET version = 4",
+)
 TO_3 = (
     "ALTER TABLE batches ADD COLUMN spec TEXT NOT NULL DEFAULT ''",
     "UPDATE batches SET spec = (SELECT spec FROM specs WHERE batch_id = batches.id)",
@@ -17,10 +22,18 @@ TO_2 = (
 )
 
 
+def make_fourth_schema(store: SqlStore) -> None:
+    """Take away what the fifth added: whose a batch is, and longer keys."""
+    run(store, *TO_4)
+    if not _is_sqlite(store):
+        run(store, "ALTER TABLE batches ALTER COLUMN idempotency_key TYPE VARCHAR(255)")
+
+
 def make_third_schema(store: SqlStore) -> None:
-    """Take away what the fourth added: specs in their own table, wide counters."""
+    """Also take away what the fourth added: specs in their own table, wide counters."""
+    make_fourth_schema(store)
     run(store, *TO_3)
-    if store._database._engine.dialect.name != "sqlite":
+    if not _is_sqlite(store):
         run(store, *(f"ALTER TABLE batches ALTER COLUMN {n} TYPE INTEGER" for n in WIDENED_BY_4))
 
 
@@ -35,6 +48,10 @@ def run(store: SqlStore, *statements: str) -> None:
     """Change the database behind the store's back."""
     for statement in statements:
         store._database.write(lambda connection, it=statement: connection.exec_driver_sql(it))
+
+
+def _is_sqlite(store: SqlStore) -> bool:
+    return store._database._engine.dialect.name == "sqlite"
 
 
 def _forget_max_money(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """What batches cost, and what a sample does. Pure: every account that is shown is reckoned here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any
@@ -104,6 +104,17 @@ def totals(costs: Sequence[Cost]) -> list[Cost]:
     return [_sum([cost for cost in costs if cost.currency == name]) for name in currencies]
 
 
+def totals_by_tenant(
+    spent: Iterable[tuple[str | None, Progress, Price | None]],
+) -> list[tuple[str | None, Cost]]:
+    """The totals of each tenant's batches; those of nobody in particular come last."""
+    by_tenant: dict[str | None, list[Cost]] = {}
+    for tenant, progress, price in spent:
+        by_tenant.setdefault(tenant, []).append(cost_of(progress, price))
+    names = sorted(by_tenant, key=lambda name: (name is None, name))
+    return [(name, cost) for name in names for cost in totals(by_tenant[name])]
+
+
 def _sum(costs: Sequence[Cost]) -> Cost:
     saved = [cost.saved_tokens for cost in costs if cost.saved_tokens is not None]
     prices = {cost.price_per_engine_hour for cost in costs}
@@ -160,10 +171,10 @@ def _tokens(given: Mapping[str, Any]) -> str:
 def _money(given: Mapping[str, Any]) -> str:
     unit = f" {given['currency']}" if given["currency"] else ""
     each = given["per_accepted"]["money"]
-    share = "" if each is None else f" ({_amount(each)} a sample)"
-    return f"{_amount(given['money'])}{unit}{share}"
+    share = "" if each is None else f" ({amount(each)} a sample)"
+    return f"{amount(given['money'])}{unit}{share}"
 
 
-def _amount(money: float) -> str:
+def amount(money: float) -> str:
     """`1,234.50`; below 1 two digits that count, `0.000015`."""
     return f"{money:,.2f}" if money >= 1 else f"{Decimal(f'{money:.2g}'):f}"

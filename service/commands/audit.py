@@ -81,16 +81,17 @@ def audit(
 async def _opened(
     batch_id: str, confidence: float, url: str | None, db: str | None, config: str | None
 ) -> AsyncIterator[Audit]:
+    from service.settings import load_settings
+
+    settings = load_settings(config, database_url=db)
     if url:
         from service.client import GatewayClient
 
-        async with GatewayClient(url) as client:
+        async with GatewayClient(url, settings.client_key) as client:
             yield _AuditThere(client, batch_id, confidence)
         return
-    from service.settings import load_settings
     from workers.store import SqlStore
 
-    settings = load_settings(config, database_url=db)
     store = await asyncio.to_thread(SqlStore, settings.database_url)
     try:
         yield _AuditHere(store, batch_id, confidence)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from service.audits import audit_object
-from service.deps import Runner
+from service.deps import BatchOfCaller, Runner
 from service.errors import RequestError
 from service.runner import BatchRunner
 from service.schemas import CONFIDENCE, AuditBody, AuditLabelsBody
@@ -18,7 +18,7 @@ Confidence = Annotated[float, Query(gt=0, lt=1)]
 
 @router.post("")
 async def draw(
-    batch_id: str,
+    batch: BatchOfCaller,
     runner: Runner,
     body: AuditBody | None = None,
     confidence: Confidence = CONFIDENCE,
@@ -28,13 +28,16 @@ async def draw(
     Label them in the order given. Asked again, the draw is the same; a greater `count` adds to it.
     """
     asked = body or AuditBody()
-    audit = await runner.store.call(runner.store.audits.draw, batch_id, asked.count, asked.seed)
+    audit = await runner.store.call(runner.store.audits.draw, batch.id, asked.count, asked.seed)
     return await _with_samples(runner, audit, confidence)
 
 
 @router.post("/labels")
 async def label(
-    batch_id: str, body: AuditLabelsBody, runner: Runner, confidence: Confidence = CONFIDENCE
+    batch: BatchOfCaller,
+    body: AuditLabelsBody,
+    runner: Runner,
+    confidence: Confidence = CONFIDENCE,
 ) -> dict[str, Any]:
     """Store labels, all or none, and read the bound that they give."""
     labels: dict[int, bool] = {}
@@ -42,14 +45,14 @@ async def label(
         if labels.setdefault(item.seq, item.correct) is not item.correct:
             raise RequestError(f"labels[{index}]", f"sample {item.seq} has two labels here")
     audit = await runner.store.call(
-        runner.store.audits.label, batch_id, labels, replace=body.replace
+        runner.store.audits.label, batch.id, labels, replace=body.replace
     )
     return audit_object(audit, confidence)
 
 
 @router.get("")
 async def read(
-    batch_id: str,
+    batch: BatchOfCaller,
     runner: Runner,
     confidence: Confidence = CONFIDENCE,
     samples: Annotated[bool, Query(description="with the texts and evidence")] = False,
@@ -58,7 +61,7 @@ async def read(
 
     Exact, with no assumption but the labels, and valid whenever the labelling stops.
     """
-    audit = await runner.store.call(runner.store.audits.get, batch_id)
+    audit = await runner.store.call(runner.store.audits.get, batch.id)
     return (
         await _with_samples(runner, audit, confidence)
         if samples

@@ -14,7 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from service.deps import Runner
+from service.deps import BatchOfCaller, Caller, Runner
 from service.negotiation import NDJSON, PARQUET, chosen
 from service.runner import BatchRunner
 from service.schemas import BatchBody, to_spec
@@ -36,7 +36,11 @@ After = Annotated[
 
 @router.post("", status_code=201, responses={200: {"description": "the key's own batch"}})
 async def create(
-    body: BatchBody, runner: Runner, response: Response, idempotency_key: IdempotencyKey = None
+    body: BatchBody,
+    runner: Runner,
+    tenant: Caller,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Ask for `count` samples that pass.
 
@@ -47,7 +51,7 @@ async def create(
     spec = await asyncio.to_thread(
         to_spec, body, settings, recipes, idempotency_key=idempotency_key
     )
-    record, created = await runner.submit(spec, idempotency_key)
+    record, created = await runner.submit(spec, idempotency_key, tenant)
     response.status_code = 201 if created else 200
     response.headers["location"] = f"/v1/batches/{record.id}"
     return batch_object(record)
@@ -56,11 +60,14 @@ async def create(
 @router.get("")
 async def list_batches(
     runner: Runner,
+    tenant: Caller,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(description="the last id of the page before")] = None,
 ) -> dict[str, Any]:
     """Batches, the newest first."""
-    records = await runner.store.call(runner.store.list_batches, limit=limit + 1, after=after)
+    records = await runner.store.call(
+        runner.store.list_batches, limit=limit + 1, after=after, tenant=tenant
+    )
     page = records[:limit]
     return {
         "object": "list",
@@ -72,20 +79,20 @@ async def list_batches(
 
 
 @router.get("/{batch_id}")
-async def get(batch_id: str, runner: Runner) -> dict[str, Any]:
+async def get(batch: BatchOfCaller) -> dict[str, Any]:
     """Status, counts, cost, and why it stopped."""
-    return batch_object(await runner.record(batch_id))
+    return batch_object(batch)
 
 
 @router.post("/{batch_id}/cancel")
-async def cancel(batch_id: str, runner: Runner) -> dict[str, Any]:
+async def cancel(batch: BatchOfCaller, runner: Runner) -> dict[str, Any]:
     """Stop drawing. What was admitted stays; a batch that has ended is returned as it is."""
-    return batch_object(await runner.cancel(batch_id))
+    return batch_object(await runner.cancel(batch.id))
 
 
 @router.get("/{batch_id}/samples", response_class=StreamingResponse)
 async def samples(
-    batch_id: str,
+    batch: BatchOfCaller,
     request: Request,
     runner: Runner,
     follow_: Annotated[bool, Query(alias="follow", description="stream until it ends")] = False,
@@ -98,16 +105,15 @@ async def samples(
     """
     parquet = find_spec("pyarrow") is not None and not follow_
     media_type = chosen(request, [NDJSON, PARQUET] if parquet else [NDJSON])
-    await runner.record(batch_id)
     if media_type == PARQUET:
-        return await _parquet(runner, batch_id, after)
-    rows = _rows(runner, runner.store.samples, batch_id, after, follow_)
-    return _ndjson(encode_row(sample_line(batch_id, row)) async for row in rows)
+        return await _parquet(runner, batch.id, after)
+    rows = _rows(runner, runner.store.samples, batch.id, after, follow_)
+    return _ndjson(encode_row(sample_line(batch.id, row)) async for row in rows)
 
 
 @router.get("/{batch_id}/rejects", response_class=StreamingResponse)
 async def rejects(
-    batch_id: str,
+    batch: BatchOfCaller,
     request: Request,
     runner: Runner,
     follow_: Annotated[bool, Query(alias="follow")] = False,
@@ -115,16 +121,14 @@ async def rejects(
 ) -> Response:
     """What was kept out or failed, with every reason and its evidence; NDJSON in `seq` order."""
     chosen(request, [NDJSON])
-    await runner.record(batch_id)
-    rows = _rows(runner, runner.store.rejects, batch_id, after, follow_)
-    return _ndjson(encode_row(reject_line(batch_id, row)) async for row in rows)
+    rows = _rows(runner, runner.store.rejects, batch.id, after, follow_)
+    return _ndjson(encode_row(reject_line(batch.id, row)) async for row in rows)
 
 
 @router.get("/{batch_id}/events", response_class=EventSourceResponse)
-async def events(batch_id: str, runner: Runner) -> EventSourceResponse:
+async def events(batch: BatchOfCaller, runner: Runner) -> EventSourceResponse:
     """Server-sent events named `progress`, each the batch object; the last one is named `end`."""
-    await runner.record(batch_id)
-    return EventSourceResponse(_events(runner, batch_id))
+    return EventSourceResponse(_events(runner, batch.id))
 
 
 async def _events(runner: BatchRunner, batch_id: str) -> AsyncIterator[ServerSentEvent]:

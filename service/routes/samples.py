@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.deps import Runner
+from service.deps import Caller, Runner
 from service.errors import RequestError, StreamBrokenError
 from service.negotiation import NDJSON, chosen
 from service.runner import BatchRunner
@@ -21,7 +21,9 @@ router = APIRouter(prefix="/v1", tags=["samples"])
 
 
 @router.post("/samples", response_class=StreamingResponse)
-async def generate(body: BatchBody, request: Request, runner: Runner) -> StreamingResponse:
+async def generate(
+    body: BatchBody, request: Request, runner: Runner, tenant: Caller
+) -> StreamingResponse:
     """Up to 50 samples, each sent when it is admitted. A client that goes away ends the batch.
 
     The header `Winnow-Batch` names the batch, for its account and its rejects. The stream breaks
@@ -33,7 +35,7 @@ async def generate(body: BatchBody, request: Request, runner: Runner) -> Streami
         limit = f"{body.count} is above {SYNCHRONOUS_COUNT}; POST /v1/batches takes more"
         raise RequestError("count", limit)
     spec = await asyncio.to_thread(to_spec, body, runner.settings, runner.recipes)
-    record, _ = await runner.submit(spec)
+    record, _ = await runner.submit(spec, tenant=tenant)
     return _SamplesOf(record.id, runner)
 
 

@@ -162,7 +162,9 @@ async def test_metrics_count_every_candidate(gateway: httpx.AsyncClient) -> None
     counts = (await finished(gateway, batch_id))["request_counts"]
     text = (await gateway.get("/metrics")).text
     for outcome in ("accepted", "rejected", "failed"):
-        assert f'winnow_candidates_total{{outcome="{outcome}"}} {counts[outcome]}.0' in text
+        assert (
+            f'winnow_candidates_total{{outcome="{outcome}",tenant=""}} {counts[outcome]}.0' in text
+        )
 
 
 async def test_batches_are_listed_newest_first_and_paged(gateway: httpx.AsyncClient) -> None:

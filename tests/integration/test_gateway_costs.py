@@ -29,12 +29,13 @@ async def test_a_batch_tells_its_cost_and_the_metrics_and_sums_agree(
         assert cost["per_accepted"]["money"] == cost["money"] / 4
         listed = (await http.get("/v1/batches")).json()["data"]
         assert listed[0]["cost"] == cost
-        assert (await http.get("/v1/costs")).json() == {"object": "list", "data": [cost]}
+        summed = {"object": "list", "data": [{"tenant": None, **cost}]}
+        assert (await http.get("/v1/costs")).json() == summed
         metrics = (await http.get("/metrics")).text
     lines = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line[0] != "#")
-    money = float(lines['winnow_money_total{currency="EUR"}'])
+    money = float(lines['winnow_money_total{currency="EUR",tenant=""}'])
     assert abs(money - cost["money"]) < 1e-6
-    written = float(lines['winnow_tokens_total{kind="completion"}'])
+    written = float(lines['winnow_tokens_total{kind="completion",tenant=""}'])
     assert written == cost["completion_tokens"]
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from older_schemas import make_second_schema
+from older_schemas import make_fourth_schema, make_second_schema
 
 from graders.gate import Gate
 from graders.types import Candidate, Failure, Grade, Source, Verdict
 from workers.errors import IdempotencyConflictError, SpecError
-from workers.store import SqlStore
+from workers.store import Spending, SqlStore
 from workers.types import BatchSpec, Budget, Draw, Price, Produced
 
 SOURCE = Source("iron", "Iron is a metal.")
@@ -81,7 +81,38 @@ def test_a_batch_keeps_the_price_it_was_asked_at(store: SqlStore) -> None:
     assert (again.id, created, again.price) == (batch_id, False, PRICE)
     other = store.create_batch(SPEC)[0]
     assert other.price is None
-    assert store.spendings() == [(store.progress(batch_id), PRICE), (other.progress, None)]
+    assert store.spendings() == [
+        Spending(None, store.progress(batch_id), PRICE),
+        Spending(None, other.progress, None),
+    ]
+
+
+def test_batches_keys_and_spendings_are_told_apart_by_tenant(store: SqlStore) -> None:
+    mine, theirs, again = (
+        store.create_batch(SPEC, "key", PRICE, tenant)[0] for tenant in ("a", "b", "a")
+    )
+    assert mine.id == again.id != theirs.id and (mine.tenant, theirs.tenant) == ("a", "b")
+    nobodys, created = store.create_batch(SPEC, "key")
+    assert created and nobodys.tenant is None
+    assert store.find_by_key(SPEC, "key", "b") == theirs
+    assert store.find_by_key(SPEC, "key", "c") is None
+    assert [each.id for each in store.list_batches(tenant="a")] == [mine.id]
+    assert len(store.list_batches()) == 3
+    assert store.spendings("b") == [Spending("b", theirs.progress, PRICE)]
+    assert store.create_batch(SPEC, "k" * 255, None, "t" * 64)[1]
+
+
+def test_a_database_of_the_fourth_schema_keeps_its_batches_as_nobodys(
+    url: str, store: SqlStore
+) -> None:
+    batch_id = run(store, PRICE)
+    before = store.get_batch(batch_id)
+    make_fourth_schema(store)
+    store.close()
+    with contextlib.closing(SqlStore(url)) as opened:
+        assert opened.get_batch(batch_id) == before
+        assert opened.create_batch(SPEC, "key")[0].id == batch_id
+        assert opened.create_batch(SPEC, "k" * 255, None, "t" * 64)[0].tenant == "t" * 64
 
 
 def test_a_budget_of_money_needs_a_price(store: SqlStore) -> None:

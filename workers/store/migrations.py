@@ -43,6 +43,8 @@ WIDENED_BY_4 = (
     *("prompt_tokens", "completion_tokens"),
 )
 """Columns of `batches` that held 32 bits; SQLite's hold 64 under any name."""
+ADDED_BY_5: Mapping[str, str] = {"tenant": "VARCHAR(64)"}
+"""Columns of `batches`; its keys got longer, too, as they now begin with the tenant."""
 _SPECS_UNTIL_3 = table("batches", column("id"), column("spec"))
 _MIGRATING = 0x77696E6E6F77
 """The advisory lock under which processes that start together on PostgreSQL take turns."""
@@ -100,7 +102,22 @@ def _to_4(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE batches {wider}")
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4}
+def _to_5(connection: Connection) -> None:
+    """Whose a batch is. Those that are there are nobody's."""
+    for name, kind in ADDED_BY_5.items():
+        connection.exec_driver_sql(f"ALTER TABLE batches ADD COLUMN {name} {kind}")
+    connection.exec_driver_sql("CREATE INDEX ix_batches_tenant ON batches (tenant)")
+    if connection.dialect.name != "sqlite":
+        wider = "ALTER COLUMN idempotency_key TYPE VARCHAR(512)"
+        connection.exec_driver_sql(f"ALTER TABLE batches {wider}")
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    1: _to_2,
+    2: _to_3,
+    3: _to_4,
+    4: _to_5,
+}
 """By version migrated from; each brings the database to the next version."""
 
 

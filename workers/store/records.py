@@ -11,7 +11,8 @@ UNFINISHED = (Status.VALIDATING, Status.IN_PROGRESS, Status.FINALIZING, Status.C
 class BatchRecord:
     """One batch as stored. Times are seconds since the epoch, None for what did not happen yet.
 
-    `price` is the one that held when it was asked for, if any did.
+    `price` is the one that held when it was asked for, if any did; `tenant` is who asked, None
+    where callers are not told apart.
     """
 
     id: str
@@ -25,6 +26,16 @@ class BatchRecord:
     ended_at: float | None
     progress: Progress
     price: Price | None = None
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What one batch has counted so far, whose it is, and at which price."""
+
+    tenant: str | None
+    progress: Progress
+    price: Price | None
 
 
 @dataclass(frozen=True, slots=True)

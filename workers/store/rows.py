@@ -30,6 +30,7 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
         ended_at=row["ended_at"],
         progress=progress(row),
         price=price(row),
+        tenant=row["tenant"],
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -31,7 +31,7 @@ batches = Table(
     "batches",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("idempotency_key", String(255), unique=True),
+    Column("idempotency_key", String(512), unique=True),
     Column("request_hash", String(64), nullable=False),
     Column("status", String(16), nullable=False, index=True),
     Column("stop_reason", String(32)),
@@ -60,6 +60,7 @@ batches = Table(
     Column("lease_expires_at", Float),
     Column("price_per_engine_hour", Float),
     Column("currency", String(16)),
+    Column("tenant", String(64), index=True),
 )
 """What changes while a batch runs, and is read and written often: it holds nothing large."""
 

@@ -25,7 +25,7 @@ from workers.store.connection import Database
 from workers.store.migrations import migrate
 from workers.store.outlook import NoveltyOfStore, OutlookChangedError
 from workers.store.protected import ProtectedSet
-from workers.store.records import UNFINISHED, BatchRecord
+from workers.store.records import UNFINISHED, BatchRecord, Spending
 from workers.store.schema import batches, candidates, schema_version, specs
 from workers.store.specs import KnownSpecs
 from workers.types import (
@@ -97,9 +97,13 @@ class SqlStore:
         self._database.close()
 
     def create_batch(
-        self, spec: BatchSpec, idempotency_key: str | None = None, price: Price | None = None
+        self,
+        spec: BatchSpec,
+        idempotency_key: str | None = None,
+        price: Price | None = None,
+        tenant: str | None = None,
     ) -> tuple[BatchRecord, bool]:
-        """Write a request once; False when the key had made this batch before.
+        """Write a request once; False when the tenant's key had made this batch before.
 
         The batch is accounted for at `price`, whatever holds later. Raises
         IdempotencyConflictError when the key was used with another request, SpecError when a
@@ -108,12 +112,12 @@ class SqlStore:
         if spec.budget.max_money is not None and price is None:
             raise SpecError("max_money needs a price per engine-hour")
         encoded = codec.encode_spec(spec)
-        new_id = _new_id()
+        new_id, key = _new_id(), _of_tenant(idempotency_key, tenant)
 
         def work(connection: Connection) -> str:
-            known = _find_by_key(connection, idempotency_key, codec.request_hash(encoded))
+            known = _find_by_key(connection, key, codec.request_hash(encoded))
             if known is None and not _is_there(connection, new_id):
-                values = _new_batch(spec, encoded, idempotency_key) | _priced(price)
+                values = _new_batch(spec, encoded, key, tenant) | _priced(price)
                 connection.execute(insert(batches).values(id=new_id, **values))
                 connection.execute(insert(specs).values(batch_id=new_id, spec=encoded))
             return known or new_id
@@ -123,13 +127,16 @@ class SqlStore:
             self._specs.keep(batch_id, encoded, spec)
         return self.get_batch(batch_id), batch_id == new_id
 
-    def find_by_key(self, spec: BatchSpec, idempotency_key: str) -> BatchRecord | None:
-        """The batch that this key made, if it made one.
+    def find_by_key(
+        self, spec: BatchSpec, idempotency_key: str, tenant: str | None = None
+    ) -> BatchRecord | None:
+        """The batch that this tenant's key made, if it made one.
 
         Raises IdempotencyConflictError when that was another request.
         """
         request = codec.request_hash(codec.encode_spec(spec))
-        known = self._database.read(lambda at: _find_by_key(at, idempotency_key, request))
+        key = _of_tenant(idempotency_key, tenant)
+        known = self._database.read(lambda at: _find_by_key(at, key, request))
         return None if known is None else self.get_batch(known)
 
     def get_batch(self, batch_id: str) -> BatchRecord:
@@ -141,13 +148,20 @@ class SqlStore:
 
         return self._database.read(work)
 
-    def list_batches(self, limit: int = 20, after: str | None = None) -> list[BatchRecord]:
-        """The newest batches first; `after` is the id of the last one of the page before."""
+    def list_batches(
+        self, limit: int = 20, after: str | None = None, tenant: str | None = None
+    ) -> list[BatchRecord]:
+        """The newest batches first, of one tenant or of all.
+
+        `after` is the id of the last one of the page before.
+        """
         if after is not None:
             leases.require_possible(after)
         query = select(batches).order_by(batches.c.id.desc()).limit(limit)
         if after is not None:
             query = query.where(batches.c.id < after)
+        if tenant is not None:
+            query = query.where(batches.c.tenant == tenant)
 
         def work(connection: Connection) -> list[BatchRecord]:
             found = connection.execute(query).mappings().all()
@@ -253,12 +267,14 @@ class SqlStore:
         row = self._database.read(lambda connection: leases.read_batch(connection, batch_id))
         return rows.progress(row)
 
-    def spendings(self) -> list[tuple[Progress, Price | None]]:
-        """The counters of every batch and its price, the oldest first."""
-        columns = [batches.c[name] for name in (*rows.COUNTERS, *_PRICED, "rejected_by")]
-        query = select(*columns).order_by(batches.c.id)
+    def spendings(self, tenant: str | None = None) -> list[Spending]:
+        """What each batch, of one tenant or of all, has counted; the oldest first."""
+        names = (*rows.COUNTERS, *_PRICED, "rejected_by", "tenant")
+        query = select(*(batches.c[name] for name in names)).order_by(batches.c.id)
+        if tenant is not None:
+            query = query.where(batches.c.tenant == tenant)
         found = self._database.read(lambda connection: connection.execute(query).mappings().all())
-        return [(rows.progress(row), rows.price(row)) for row in found]
+        return [Spending(row["tenant"], rows.progress(row), rows.price(row)) for row in found]
 
     def outcomes(self, batch_id: str) -> list[tuple[str, Outcome, str | None]]:
         """Source id, outcome and error of every row of the ledger, in `seq` order."""
@@ -363,8 +379,7 @@ def _find_by_key(connection: Connection, key: str | None, request_hash: str) -> 
         return None
     if found.request_hash != request_hash:
         raise IdempotencyConflictError(
-            f"the idempotency key {key!r} belongs to {found.id}, which was another request: "
-            "send a new key"
+            f"this idempotency key belongs to {found.id}, which was another request: send a new key"
         )
     return str(found.id)
 
@@ -375,9 +390,17 @@ def _is_there(connection: Connection, batch_id: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _new_batch(spec: BatchSpec, encoded: str, idempotency_key: str | None) -> dict[str, Any]:
+def _of_tenant(key: str | None, tenant: str | None) -> str | None:
+    """The key as stored: tenants may use the same, and none can hold a line break."""
+    return key if key is None or tenant is None else f"{tenant}\n{key}"
+
+
+def _new_batch(
+    spec: BatchSpec, encoded: str, key: str | None, tenant: str | None
+) -> dict[str, Any]:
     return {
-        "idempotency_key": idempotency_key,
+        "idempotency_key": key,
+        "tenant": tenant,
         "request_hash": codec.request_hash(encoded),
         "status": Status.VALIDATING.value,
         "created_at": time.time(),
