@@ -23,6 +23,18 @@ class Complete(Protocol):
     ) -> list[Completion]: ...
 
 
+class AskAhead(Protocol):
+    """Asks the model greedily about a text that is still being written; any thread may.
+
+    `hear` gets the reply, unless the text ends before. A grader that asks the same question about
+    the whole text gets the same reply, at no further cost.
+    """
+
+    def __call__(
+        self, prompt: str, *, max_tokens: int, hear: Callable[[Completion], None]
+    ) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model that graders may ask; `name` is its checkpoint's, as in `Candidate.model`."""

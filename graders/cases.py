@@ -15,7 +15,7 @@ from graders.base import Complete, Completion
 from graders.claims import Claim, split_sentences
 from graders.errors import UngradedError
 from graders.grounding import Finding, check_claim, held_line
-from graders.misquotes import misquoted
+from graders.misquotes import check_claim_of_problem
 from graders.opinion import (
     CANT_TELL,
     MAX_TOKENS,
@@ -35,6 +35,7 @@ __all__ = [
     "ask_model",
     "check_by_rules",
     "evidence_of",
+    "evidence_of_objection",
     "kind_of",
     "open_case",
     "sound_results",
@@ -108,10 +109,8 @@ def check_by_rules(case: Case) -> None:
     for claim in sentences:
         if labelled:
             computed |= sound_results(claim.text)
-        findings = check_claim(claim, index, computed)
-        if case.kind == "problem" and not findings:
-            misquote = misquoted(claim, index)
-            findings = [misquote] if misquote else []
+        check = check_claim_of_problem if case.kind == "problem" else check_claim
+        findings = check(claim, index, computed)
         if _is_claim(case, claim, findings):
             _add(case, claim, before, findings, index)
         else:
@@ -266,17 +265,18 @@ def _hear(case: Case, question: Question, reply: Completion) -> None:
 
 
 def _object(case: Case, place: int, found: Objection) -> None:
+    case.evidence[place] = [evidence_of_objection(case, case.claims[place], found)]
+
+
+def evidence_of_objection(case: Case, claim: Claim, found: Objection) -> Evidence:
+    """What the model holds against a whole claim, placed as `evidence_of` does."""
     at = case.source.text.find(found.against) if found.against else -1
-    case.evidence[place] = [
-        replace(
-            case.evidence[place][0],
-            reason=found.reason,
-            against=found.against,
-            source_start=at if at >= 0 else None,
-            source_end=at + len(found.against or "") if at >= 0 else None,
-            supports=False,
-        )
-    ]
+    return replace(
+        evidence_of(case, claim, Finding(claim.text, 0, found.reason, None)),
+        against=found.against,
+        source_start=at if at >= 0 else None,
+        source_end=at + len(found.against or "") if at >= 0 else None,
+    )
 
 
 def _agree(case: Case, place: int) -> None:

@@ -5,7 +5,7 @@ They abstain (support) where wording shares nothing with the source, so that par
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -65,7 +65,7 @@ class Finding:
     line: Line | None = None
 
 
-def check_claim(claim: Claim, index: Index, computed: frozenset[Fraction]) -> list[Finding]:
+def check_claim(claim: Claim, index: Index, computed: Container[Fraction]) -> list[Finding]:
     """Everything in a claim that the source does not support, in order of the text.
 
     `computed` are results of sound equations of the text, which count as supported numbers.
@@ -106,7 +106,7 @@ def _idle(quantity: Quantity, text: str) -> bool:
 
 
 def _numbers(
-    text: str, quantities: Sequence[Quantity], index: Index, computed: frozenset[Fraction]
+    text: str, quantities: Sequence[Quantity], index: Index, computed: Container[Fraction]
 ) -> Iterator[Finding]:
     distinct = {(q.value, q.dimension, q.ordinal, q.decade): q for q in reversed(quantities)}
     if len(distinct) > MAX_QUANTITIES:

@@ -1,11 +1,12 @@
 """Finds the one word that a text exchanges where it else repeats its source word for word."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from fractions import Fraction
 from typing import Final
 
 from graders.claims import Claim
-from graders.grounding import Finding
+from graders.grounding import Finding, check_claim
 from graders.quantities import find_quantities
 from graders.source_index import STOPWORDS, Index, stems, words_of
 
@@ -13,6 +14,15 @@ _BEFORE_A_THING: Final = frozenset("a an the one each every all some more of the
 LEAST_REPEATED: Final = 5
 MOST_REPEATED: Final = 60
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+
+
+def check_claim_of_problem(
+    claim: Claim, index: Index, computed: Container[Fraction]
+) -> list[Finding]:
+    """As `check_claim`; a claim to which that has no objection may still misquote the problem."""
+    findings = check_claim(claim, index, computed)
+    misquote = None if findings else misquoted(claim, index)
+    return [misquote] if misquote else findings
 
 
 def misquoted(claim: Claim, index: Index) -> Finding | None:

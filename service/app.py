@@ -52,7 +52,9 @@ class KeyCheck:
             request = Request(scope)
             credentials = await BEARER(request)
             try:
-                request.state.tenant = self._tenants.of(credentials and credentials.credentials)
+                request.state.tenant = self._tenants.of(
+                    credentials.credentials if credentials else None
+                )
             except UnauthorizedError as exc:
                 response = await problem_response(request, exc)
                 await response(scope, receive, send)

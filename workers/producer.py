@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Protocol
 
-from graders.base import Complete, Completion
+from graders.base import AskAhead, Complete, Completion
 from graders.busy_time import waiting_for_model
 from graders.errors import GraderError, JudgeUnhealthyError
 from graders.gate import decide
@@ -29,12 +29,11 @@ EarlyAbort = Callable[[str], str | None]
 """Why no continuation of this text can pass, or None while one still may."""
 Watch = Callable[[str], Grade | None]
 """Follows one text while it is written; a grade means that no continuation of it can pass."""
-OpenWatch = Callable[[Source], Watch | None]
-"""The watch over one text about a source; None where none can be kept."""
+OpenWatch = Callable[[Source, AskAhead], Watch | None]
+"""The watch over one text about a source, and how it may ask; None where none can be kept."""
 
-
-_asked: ContextVar[list[Generation] | None] = ContextVar("_asked", default=None)
-"""Replies to what graders asked about the candidate at hand, so that it can be charged for them."""
+_questions: ContextVar["_Questions | None"] = ContextVar("_questions", default=None)
+"""What graders ask about the candidate at hand."""
 
 
 class Producer(Protocol):
@@ -126,10 +125,13 @@ class LocalProducer:
             prompt = self._recipe.prompt(draw.source)
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
             return _recipe_failure(draw, "prompt", exc)
+        with _asking(_Questions(self._engine, draw.seed)) as questions:
+            return await self._write_and_judge(draw, prompt, questions)
+
+    async def _write_and_judge(self, draw: Draw, prompt: str, questions: "_Questions") -> Produced:
         request = self._request(prompt, draw.seed)
-        stream = _Stream(
-            self._early_abort, self._watch(draw.source) if self._watch else None, request.stop
-        )
+        watch = self._watch(draw.source, questions.ask_ahead) if self._watch else None
+        stream = _Stream(self._early_abort, watch, request.stop)
         async with self._turns:  # given back before grading, lest the engine idle meanwhile
             deadline = asyncio.get_running_loop().time() + self._time_limit
             async with asyncio.timeout_at(deadline):
@@ -140,14 +142,14 @@ class LocalProducer:
             return _recipe_failure(draw, "parse", exc)
         if stream.grade is not None and generation.finish_reason == "aborted":
             gate = self._panel.gate.requiring((stream.grade.grader,))
-            return Produced(draw, candidate, (stream.grade,), decide(gate, (stream.grade,)))
-        with _asking() as asked:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    [judged] = await self._panel.grade([candidate])
-            except TimeoutError as exc:
-                raise GraderError(f"no grade within {self._time_limit:g} s") from exc
-        return Produced(draw, _charged(candidate, asked), judged.grades, judged.verdict)
+            grades = (stream.grade,)
+            return Produced(draw, questions.charge(candidate), grades, decide(gate, grades))
+        try:
+            async with asyncio.timeout_at(deadline):
+                [judged] = await self._panel.grade([candidate])
+        except TimeoutError as exc:
+            raise GraderError(f"no grade within {self._time_limit:g} s") from exc
+        return Produced(draw, questions.charge(candidate), judged.grades, judged.verdict)
 
     def _request(self, prompt: str, seed: int) -> GenerationRequest:
         recipe = self._recipe
@@ -204,6 +206,64 @@ class _Stream:
         return self.grade is None
 
 
+class _Questions:
+    """What graders ask `engine` about one candidate: the replies that it is charged for, and the
+    questions that were put ahead, while its text was written.
+    """
+
+    def __init__(self, engine: Engine, seed: int) -> None:
+        self.engine = engine
+        self._seed = seed
+        self._replies: list[Generation] = []
+        self._ahead: dict[GenerationRequest, asyncio.Task[Completion]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+
+    def ask_ahead(
+        self, prompt: str, *, max_tokens: int, hear: Callable[[Completion], None]
+    ) -> None:
+        """See graders.base.AskAhead."""
+        self._loop.call_soon_threadsafe(
+            self._begin, _question(prompt, self._seed, max_tokens, 0.0), hear
+        )
+
+    def asked_ahead(self, request: GenerationRequest) -> asyncio.Task[Completion] | None:
+        """The reply to come of a question that was put before."""
+        return self._ahead.get(request)
+
+    def count(self, reply: Generation) -> None:
+        """The candidate is charged for this reply."""
+        self._replies.append(reply)
+
+    def charge(self, candidate: Candidate) -> Candidate:
+        """The candidate with what was asked about it so far; what is not answered yet is lost."""
+        if not self._replies:
+            return candidate
+        replies = self._replies
+        return replace(
+            candidate,
+            grading_tokens=sum(reply.prompt_tokens + reply.completion_tokens for reply in replies),
+            grading_engine_seconds=sum(reply.seconds for reply in replies),
+        )
+
+    def close(self) -> None:
+        """Nobody wants the replies any more that are still to come."""
+        self._closed = True
+        for task in self._ahead.values():
+            task.cancel()
+
+    def _begin(self, request: GenerationRequest, hear: Callable[[Completion], None]) -> None:
+        if self._closed or request in self._ahead:
+            return
+
+        def heard(task: asyncio.Task[Completion]) -> None:
+            if not task.cancelled() and task.exception() is None:
+                hear(task.result())
+
+        self._ahead[request] = asyncio.create_task(_ask(self.engine, request, self))
+        self._ahead[request].add_done_callback(heard)
+
+
 class _EngineComplete:
     """See `engine_complete`."""
 
@@ -214,7 +274,7 @@ class _EngineComplete:
         self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
     ) -> list[Completion]:
         requests = [
-            GenerationRequest(prompt, seed, max_tokens, temperature, top_p=1.0)
+            _question(prompt, seed, max_tokens, temperature)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         try:
@@ -231,14 +291,28 @@ class _EngineComplete:
         return [task.result() for task in asked]
 
     async def _ask(self, request: GenerationRequest) -> Completion:
-        try:
-            generation = await outlast(self._engine, lambda: self._engine.generate(request))
-        except EngineError as exc:
-            return Completion("", error=str(exc) or type(exc).__name__)
-        asked = _asked.get()
-        if asked is not None:
-            asked.append(generation)
-        return Completion(generation.text)
+        questions = _questions.get()
+        if questions is not None and questions.engine is self._engine:
+            before = questions.asked_ahead(request)
+            if before is not None and (reply := await before).error is None:
+                return reply
+        return await _ask(self._engine, request, questions)
+
+
+def _question(prompt: str, seed: int, max_tokens: int, temperature: float) -> GenerationRequest:
+    return GenerationRequest(prompt, seed, max_tokens, temperature, top_p=1.0, urgent=True)
+
+
+async def _ask(
+    engine: Engine, request: GenerationRequest, questions: _Questions | None
+) -> Completion:
+    try:
+        generation = await outlast(engine, lambda: engine.generate(request))
+    except EngineError as exc:
+        return Completion("", error=str(exc) or type(exc).__name__)
+    if questions is not None:
+        questions.count(generation)
+    return Completion(generation.text)
 
 
 def engine_complete(engine: Engine) -> Complete:
@@ -250,24 +324,14 @@ def engine_complete(engine: Engine) -> Complete:
 
 
 @contextmanager
-def _asking() -> Iterator[list[Generation]]:
-    """Collects the replies that graders get meanwhile, in this task and in those it starts."""
-    asked: list[Generation] = []
-    token = _asked.set(asked)
+def _asking(questions: _Questions) -> Iterator[_Questions]:
+    """What graders ask meanwhile, in this task and in those it starts, is of these questions."""
+    token = _questions.set(questions)
     try:
-        yield asked
+        yield questions
     finally:
-        _asked.reset(token)
-
-
-def _charged(candidate: Candidate, asked: Sequence[Generation]) -> Candidate:
-    if not asked:
-        return candidate
-    return replace(
-        candidate,
-        grading_tokens=sum(reply.prompt_tokens + reply.completion_tokens for reply in asked),
-        grading_engine_seconds=sum(reply.seconds for reply in asked),
-    )
+        _questions.reset(token)
+        questions.close()
 
 
 def _recipe_failure(draw: Draw, part: str, exc: Exception) -> Produced:

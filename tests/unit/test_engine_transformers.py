@@ -150,3 +150,21 @@ async def test_a_device_that_fails_kills_the_engine_and_every_request_is_told(
         assert isinstance(ended, EngineDiedError)
     with pytest.raises(EngineDiedError):
         await engine.generate(GenerationRequest("hi", 0, max_tokens=9))
+
+
+async def test_urgent_requests_begin_before_others_that_wait(checkpoint: Path) -> None:
+    engine = build(checkpoint, max_batch=1)
+    await engine.start()
+    ended: list[str] = []
+
+    async def ask(name: str, *, urgent: bool = False) -> None:
+        await engine.generate(GenerationRequest("fox", 1, max_tokens=3, urgent=urgent))
+        ended.append(name)
+
+    running = asyncio.create_task(
+        engine.generate(GenerationRequest("fox", 1, max_tokens=200, temperature=1.0))
+    )
+    await asyncio.sleep(0)
+    await asyncio.gather(ask("first"), ask("second"), ask("urgent", urgent=True), running)
+    await engine.aclose()
+    assert ended == ["urgent", "first", "second"]

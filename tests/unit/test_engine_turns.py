@@ -33,6 +33,24 @@ async def test_those_who_wait_go_in_the_order_in_which_they_came() -> None:
     assert order == [0, 1, 2, 3, 4]
 
 
+async def test_urgent_ones_go_before_others_that_wait() -> None:
+    turns = Turns(1)
+    first = await turns.take()
+    order: list[str] = []
+
+    async def wait(name: str) -> None:
+        ticket = await turns.take(urgent=name.startswith("urgent"))
+        order.append(name)
+        turns.succeed(ticket)
+
+    async with asyncio.TaskGroup() as group:
+        for name in ("text 1", "urgent 1", "text 2", "urgent 2"):
+            group.create_task(wait(name))
+            await settle()
+        turns.succeed(first)
+    assert order == ["urgent 1", "urgent 2", "text 1", "text 2"]
+
+
 async def test_a_waiter_that_is_cancelled_takes_no_turn() -> None:
     turns = Turns(1)
     first = await turns.take()

@@ -1,14 +1,17 @@
 """A text is stopped only when every continuation of it would be refused, and for that reason."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graders.base import Completion
 from graders.config import ConsistencyConfig
 from graders.consistency import ConsistencyGrader
+from graders.prompts import NOTHING, UNCLEAR
 from graders.streaming import ClaimWatch, watches
 from graders.types import Candidate, Grade, Source
 from workers.recipes import SHIPPED
@@ -136,3 +139,170 @@ def test_only_sources_of_labelled_lines_are_watched() -> None:
     prose = Source("p", "Iron is a metal that is found in Sweden. People have used it for long.")
     assert watches(SHEET, 0.5)
     assert not watches(prose, 0.5)
+
+
+REPLIES = (
+    "Symbol: Fe", "Symbol: Au", "Found in: Norway", "Name: iron", "Melting point: 12", NOTHING,
+    UNCLEAR, "no line at all",
+)  # fmt: skip
+ASKING = ConsistencyConfig(model=None)
+ASKING_VERSION = ConsistencyGrader(ASKING).version
+
+
+def reply_to(prompt: str) -> str:
+    """A model's reply, sensible or not, that depends on the prompt alone."""
+    return REPLIES[crc32(prompt.encode()) % len(REPLIES)]
+
+
+def graded_by_asking(text: str, reply: Callable[[str], str] = reply_to) -> Grade:
+    """The whole text's grade by the rules and a model that replies so."""
+
+    async def complete(
+        prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
+    ) -> list[Completion]:
+        return [Completion(reply(prompt)) for prompt in prompts]
+
+    candidate = Candidate("b", 0, "dialogue", text, text.strip(), SHEET)
+    [grade] = asyncio.run(ConsistencyGrader(ASKING, complete).grade([candidate]))
+    return grade
+
+
+class Asked:
+    """The questions of one watch; a reply comes only when it is let go."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self._waiting: list[tuple[str, Callable[[Completion], None]]] = []
+
+    def __call__(self, prompt: str, *, max_tokens: int, hear: Callable[[Completion], None]) -> None:
+        self.prompts.append(prompt)
+        self._waiting.append((prompt, hear))
+
+    def answer(self, reply: Callable[[str], str] = reply_to, error: str | None = None) -> None:
+        for prompt, hear in self._waiting:
+            hear(Completion("" if error else reply(prompt), error))
+        self._waiting = []
+
+
+def asking_watch(asked: Asked, config: ConsistencyConfig = ASKING) -> ClaimWatch:
+    return ClaimWatch(config, SHEET, whole, ASKING_VERSION, asked)
+
+
+@settings(max_examples=400, deadline=None)
+@given(texts, texts, st.integers(1, 40))
+def test_what_the_model_objects_to_while_a_text_is_written_it_refuses_in_the_end(
+    text: str, more: str, lag: int
+) -> None:
+    asked = Asked()
+    follower = asking_watch(asked)
+    for end in range(len(text) + 1):
+        if end % lag == 0:
+            asked.answer()
+        if follower(text[:end]) is not None:
+            for whole_text in (text, text + more):
+                score = graded_by_asking(whole_text).score
+                assert score is None or score < 0.5
+            return
+
+
+def test_each_finished_claim_that_the_rules_let_stand_is_asked_about_once() -> None:
+    asked = Asked()
+    follower = asking_watch(asked)
+    text = GOOD + "Is it found in Sweden? It melts at 1538 degrees Celsius. It is"
+    assert shown(follower, text, range(len(text) + 1)) is None
+    claims = ("Iron is a metal.", "Its symbol is Fe.", "Its atomic number is 26.", "It melts at")
+    assert len(asked.prompts) == len(claims)
+    assert all(claim in prompt for claim, prompt in zip(claims, asked.prompts, strict=True))
+
+
+def test_an_objection_ends_the_text_at_the_next_call_with_the_graders_own_evidence() -> None:
+    def objects(prompt: str) -> str:
+        return "Found in: Norway" if "symbol is" in prompt else NOTHING
+
+    asked = Asked()
+    follower = asking_watch(asked)
+    text = "Iron is a metal. Its symbol is Fe. It is"
+    assert follower(text) is None
+    asked.answer(objects)
+    grade = follower(text + " found")
+    assert grade is not None and (grade.score, grade.grader) == (0.25, "consistency")
+    [evidence] = grade.evidence
+    assert text[evidence.start : evidence.end] == evidence.quote == "Its symbol is Fe."
+    assert evidence.reason == "this says 'Found in: Norway', the source 'Found in: Sweden'"
+    assert evidence in graded_by_asking(text, objects).evidence
+
+
+@pytest.mark.parametrize("reply", [UNCLEAR, "no line at all", "Symbol: Fe"])
+def test_a_reply_that_may_yet_be_taken_back_ends_nothing(reply: str) -> None:
+    asked = Asked()
+    follower = asking_watch(asked)
+    assert follower("Its symbol is Fe. It is") is None
+    asked.answer(lambda prompt: reply)
+    assert follower("Its symbol is Fe. It is a metal. It") is None
+    asked.answer(error="the engine is gone")
+    assert follower("Its symbol is Fe. It is a metal. It is") is None
+
+
+def test_a_reply_about_a_text_that_was_begun_anew_is_forgotten() -> None:
+    asked = Asked()
+    follower = asking_watch(asked)
+    assert follower("Its symbol is Fe. It is") is None
+    assert follower("Iron is a metal. It is") is None
+    asked.answer(lambda prompt: "Found in: Norway" if "symbol" in prompt else NOTHING)
+    assert follower("Iron is a metal. It is found") is None
+
+
+@pytest.mark.parametrize(
+    "config", [ConsistencyConfig(judge=False), ConsistencyConfig(entail_labelled=True)]
+)
+def test_where_the_grader_asks_nothing_the_watch_does_not_either(
+    config: ConsistencyConfig,
+) -> None:
+    asked = Asked()
+    follower = asking_watch(asked, config)
+    shown(follower, GOOD, range(len(GOOD) + 1))
+    assert not asked.prompts
+
+
+PROBLEM = Source(
+    "p", "Problem: Mia has 12 books. She buys 8 more books. How many books does Mia have now?"
+)
+WORKED = (
+    "Student: How do I begin?", "Tutor: Mia has 12 books.", "She buys 8 more pencils.", "12 + 8 = 20.",
+    "12 + 8 = 21.", "So there are 20 books.", "She buys 8 more books.", "Bob buys 8 more books.",
+    "There are 21 of them.", "13 + 8 = 21.", "Is it 21?", "Is it 20?", "Answer: 20 books.", "\n",
+    "20 - 8 = 12.", "No. 7", "She buys 8 more books", "12 + 8 =", "Hello, Bob!", "Thank you.",
+)  # fmt: skip
+solutions = st.lists(st.sampled_from(WORKED), max_size=9).map(" ".join)
+
+
+def graded_solution(text: str) -> Grade:
+    candidate = Candidate("b", 0, "dialogue", text, text.strip(), PROBLEM)
+    [grade] = asyncio.run(ConsistencyGrader(RULES).grade([candidate]))
+    return grade
+
+
+@settings(max_examples=400, deadline=None)
+@given(solutions, solutions)
+def test_a_stopped_text_about_a_problem_is_refused_under_any_continuation(
+    text: str, more: str
+) -> None:
+    follower = ClaimWatch(RULES, PROBLEM, whole, VERSION)
+    if shown(follower, text, range(len(text) + 1)) is not None:
+        for whole_text in (text, text + more, f"{text} {more}"):
+            score = graded_solution(whole_text).score
+            assert score is None or score < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "stopped_by"),
+    [
+        ("Mia has 12 books. 12 + 8 = 21. So there", "the left side comes to 20, not 21"),
+        ("She buys 8 more pencils. She has", "the source, which this repeats, says 'books'"),
+        ("There are 21 of them. She buys", None),  # 13 + 8 = 21 may follow
+        ("Mia has 12 books. 12 + 8 = 20. So there", None),
+    ],
+)
+def test_a_problem_told_or_solved_wrongly_stops_a_text(text: str, stopped_by: str | None) -> None:
+    grade = ClaimWatch(RULES, PROBLEM, whole, VERSION)(text)
+    assert (grade and grade.evidence[0].reason) == stopped_by

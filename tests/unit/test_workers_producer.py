@@ -1,12 +1,13 @@
 """One hop: generate, parse, grade, gate; and every failure comes back by its name."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import pytest
 
+from graders.base import AskAhead
 from graders.config import FormConfig
 from graders.form import FormGrader
 from graders.gate import Gate
@@ -19,7 +20,7 @@ from workers.errors import EngineError, EngineTimeoutError, PromptTooLongError
 from workers.producer import LocalProducer, engine_complete
 from workers.recipes import SHIPPED, Recipe
 from workers.recipes.base import Parsed
-from workers.types import Draw
+from workers.types import Draw, Produced
 
 ESSAY = SHIPPED["essay"]
 SHEET = Source("iron", "Name: iron\nKind: metal\nAtomic number: 26\nSymbol: Fe")
@@ -289,3 +290,94 @@ async def test_an_unexpected_error_in_one_reply_ends_the_others() -> None:
     with pytest.raises(ZeroDivisionError):
         await engine_complete(engine)(["a", "bad", "c"], max_tokens=5, temperature=0, seeds=[1] * 3)
     assert engine.cancelled == 2
+
+
+class AskedWhileWriting(FixedEngine):
+    """Writes its text word by word, each after all tasks had a turn; replies `No` to `Bad?`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.asked: list[str] = []
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        if request.urgent:
+            self.asked.append(request.prompt)
+            if request.prompt == "Hangs?":
+                self._hang = True
+                return await super().generate(request)
+            return Generation("No" if request.prompt == "Bad?" else "Yes", "stop", 5, 1, 0.25)
+        assert on_text is not None
+        words = self._text.split()
+        for count in range(1, len(words) + 1):
+            if not on_text(" ".join(words[:count])):
+                return Generation(" ".join(words[:count]), "aborted", 11, count, 0.5)
+            await asyncio.sleep(0.001)
+        return Generation(self._text, "stop", 11, len(words), 0.5)
+
+
+class AsksOfEachQuestion:
+    """A grader whose claims are the words that end in `?`; one that is not answered Yes fails."""
+
+    name = "form"
+    version = "1"
+
+    def __init__(self, engine: Engine) -> None:
+        self._complete = engine_complete(engine)
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+        [candidate] = candidates
+        asked = [word for word in candidate.text.split() if word.endswith("?")]
+        replies = await self._complete(
+            asked, max_tokens=5, temperature=0.0, seeds=[candidate.seed] * len(asked)
+        )
+        return [Grade("form", "1", float(all(reply.text == "Yes" for reply in replies)))]
+
+    def watch(self, source: Source, ask: AskAhead) -> Callable[[str], Grade | None]:
+        replies: list[str] = []
+        seen: set[str] = set()
+
+        def look(text: str) -> Grade | None:
+            for word in text.split():
+                if word.endswith("?") and word not in seen:
+                    seen.add(word)
+                    ask(word, max_tokens=5, hear=lambda reply: replies.append(reply.text))
+            return Grade("form", "1", 0.0) if "No" in replies else None
+
+        return look
+
+
+async def made_while_asking(text: str) -> tuple[Produced, AskedWhileWriting]:
+    engine = AskedWhileWriting(text)
+    grader = AsksOfEachQuestion(engine)
+    recipe = replace(ESSAY, parse=lambda text: Parsed({}, body=text))
+    panel = Panel([grader], Gate({"form": 1.0}, ("form",)))
+    local = LocalProducer(engine, recipe, panel, "b", watch=grader.watch)
+    return await local.produce(DRAW), engine
+
+
+async def test_what_was_asked_while_a_text_was_written_is_not_asked_again() -> None:
+    made, engine = await made_while_asking("One? and two? and three?")
+    assert made.verdict is not None and made.verdict.accepted
+    assert made.candidate is not None and made.candidate.finish_reason == "stop"
+    assert engine.asked == ["One?", "two?", "three?"]
+    assert made.candidate.grading_tokens == 3 * 6
+    assert made.candidate.grading_engine_seconds == 3 * 0.25
+
+
+async def test_a_reply_that_refuses_a_text_ends_its_writing_and_what_it_still_asks() -> None:
+    made, engine = await made_while_asking("Hangs? and Bad? and " + "more " * 50 + "Late?")
+    assert made.verdict is not None and not made.verdict.accepted
+    assert made.candidate is not None and made.candidate.finish_reason == "aborted"
+    assert made.candidate.completion_tokens < 10
+    assert engine.asked == ["Hangs?", "Bad?"]
+    assert made.candidate.grading_tokens == 6
+    await asyncio.sleep(0.01)
+    assert engine.cancelled == 1

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
-from graders.base import Grader
+from graders.base import AskAhead, Grader
 from graders.calibration.certificate import Certificate
 from graders.config import GradersConfig
 from graders.gate import threshold_of
@@ -54,7 +54,9 @@ class LocalBackend:
                 panel,
                 job.batch_id,
                 early_abort=_early_abort(panel) if self._graders.early_abort else None,
-                watch=open_watch(job, self._graders, panel.graders),
+                watch=open_watch(
+                    job, self._graders, panel.graders, asks=CONSISTENCY not in self._placed
+                ),
                 time_limit=job.time_limit,
                 turns=self._engines.turns(job.model),
             )
@@ -90,9 +92,12 @@ def _check_certificate(certificate: Certificate | None, graders: Iterable[Grader
             )
 
 
-def open_watch(job: Job, config: GradersConfig, graders: Iterable[Grader]) -> OpenWatch | None:
+def open_watch(
+    job: Job, config: GradersConfig, graders: Iterable[Grader], *, asks: bool
+) -> OpenWatch | None:
     """What follows this job's texts claim by claim, wherever its consistency grader is placed.
 
+    Where that grader asks the model through this process (`asks`), so do the watches.
     None where aborts are off, none of the job's `graders` is consistency, or the recipe does not
     say where its body begins.
     """
@@ -104,10 +109,10 @@ def open_watch(job: Job, config: GradersConfig, graders: Iterable[Grader]) -> Op
 
     threshold = threshold_of(job.gate, CONSISTENCY)
 
-    def watch(source: Source) -> Watch | None:
+    def watch(source: Source, ask: AskAhead) -> Watch | None:
         if not watches(source, threshold):
             return None
-        return ClaimWatch(config.consistency, source, body_start, version)
+        return ClaimWatch(config.consistency, source, body_start, version, ask if asks else None)
 
     return watch
 

@@ -18,7 +18,9 @@ OnText = Callable[[str], bool]
 class GenerationRequest:
     """One user turn to be answered by the model under its own chat template.
 
-    `temperature` 0 is greedy. `stop` strings end the text and are not part of it.
+    `temperature` 0 is greedy. `stop` strings end the text and are not part of it. `urgent` requests
+    go before others that wait, where the engine itself decides that: graders' questions, whose
+    replies may end a text that is still being written.
     """
 
     prompt: str
@@ -27,6 +29,7 @@ class GenerationRequest:
     temperature: float = 0.8
     top_p: float = 0.95
     stop: tuple[str, ...] = ()
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

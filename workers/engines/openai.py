@@ -115,7 +115,7 @@ class OpenAIEngine:
 
         Raises TransientError, NoRoomError and EngineError.
         """
-        ticket = await self._turns.take()
+        ticket = await self._turns.take(urgent=request.urgent)
         try:
             with self._busy.request() as seconds:
                 reply = await self._ask(endpoint, request, room, on_text)

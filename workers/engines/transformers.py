@@ -100,6 +100,7 @@ class _Worker:
         self._slots = slots
         self._inbox = inbox
         self.end: EngineError | None = None
+        self._urgent: deque[Row] = deque()
         self._waiting: deque[Row] = deque()
         self._batch = RunningBatch(checkpoint.model, checkpoint.ends)
 
@@ -112,7 +113,7 @@ class _Worker:
         except Exception as exc:
             log.exception("the engine's thread died")
             self.end = EngineDiedError(f"the engine's thread has died: {exc!r}")
-        for row in (*self._batch.rows, *self._waiting):
+        for row in (*self._batch.rows, *self._urgent, *self._waiting):
             _fail(row.future, type(self.end)(str(self.end)))
         self.fail_left()
 
@@ -134,13 +135,14 @@ class _Worker:
 
     def _collect(self) -> bool:
         """Take what came in, waiting for it only when there is nothing else to do."""
-        idle = not (self._batch.rows or self._waiting)
+        idle = not (self._batch.rows or self._urgent or self._waiting)
         while idle or not self._inbox.empty():
             job = self._inbox.get()
             if job is None:
                 return False
             try:
-                self._waiting.append(self._encode(job))
+                line = self._urgent if job.request.urgent else self._waiting
+                line.append(self._encode(job))
             except EngineError as exc:
                 _fail(job.future, exc)
             except Exception as exc:  # noqa: BLE001 - a chat template may raise anything
@@ -173,11 +175,14 @@ class _Worker:
         """The requests that join now: as many as there are free slots, and not too many tokens."""
         group: list[Row] = []
         longest = 0
-        while self._waiting and len(group) + len(self._batch.rows) < self._slots:
-            longest = max(longest, len(self._waiting[0].prompt))
+        while len(group) + len(self._batch.rows) < self._slots:
+            line = self._urgent or self._waiting
+            if not line:
+                break
+            longest = max(longest, len(line[0].prompt))
             if group and longest * (len(group) + 1) > PREFILL_TOKENS:
                 break
-            row = self._waiting.popleft()
+            row = line.popleft()
             if not row.future.cancelled():
                 group.append(row)
         return group

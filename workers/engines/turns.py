@@ -1,4 +1,4 @@
-"""Makes requests to an endpoint wait for their turn under an AdaptiveLimit, first come first."""
+"""Has requests to an endpoint wait for their turn under an AdaptiveLimit, urgent ones first."""
 
 import asyncio
 from collections import deque
@@ -11,16 +11,17 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self.limit = AdaptiveLimit(most)
+        self._urgent: deque[asyncio.Future[int]] = deque()
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._wake: asyncio.TimerHandle | None = None
 
-    async def take(self) -> int:
+    async def take(self, *, urgent: bool = False) -> int:
         """Wait until one more request may go out; its ticket."""
         loop = asyncio.get_running_loop()
-        if not self._waiting and self.limit.may_send(loop.time()):
+        if not self._line and self.limit.may_send(loop.time()):
             return self.limit.sent()
         waiter: asyncio.Future[int] = loop.create_future()
-        self._waiting.append(waiter)
+        (self._urgent if urgent else self._waiting).append(waiter)
         self._serve()
         try:
             return await waiter
@@ -44,14 +45,19 @@ class Turns:
         self.limit.released(ticket)
         self._serve()
 
+    @property
+    def _line(self) -> deque[asyncio.Future[int]]:
+        """Those whose turn is next; empty when nobody waits."""
+        return self._urgent or self._waiting
+
     def _serve(self) -> None:
         """Let go whoever may; while the endpoint asked for quiet, come back when that is over."""
         loop = asyncio.get_running_loop()
-        while self._waiting and self.limit.may_send(loop.time()):
-            waiter = self._waiting.popleft()
+        while self._line and self.limit.may_send(loop.time()):
+            waiter = self._line.popleft()
             if not waiter.done():
                 waiter.set_result(self.limit.sent())
-        if self._waiting and self._wake is None and self.limit.held_until > loop.time():
+        if self._line and self._wake is None and self.limit.held_until > loop.time():
             self._wake = loop.call_at(self.limit.held_until, self._resume)
 
     def _resume(self) -> None:

@@ -132,7 +132,9 @@ class VllmEngine:
         try:
             sampling = _sampling(request, room, watched=on_text is not None)
             # closing the generator before its end aborts the request
-            async with aclosing(llm.generate(tokens_input(tokens), sampling, name)) as outputs:
+            given = tokens_input(tokens)
+            written = llm.generate(given, sampling, name, priority=0 if request.urgent else 1)
+            async with aclosing(written) as outputs:
                 async for output in outputs:
                     [piece] = output.outputs
                     text += piece.text
