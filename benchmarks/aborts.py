@@ -26,8 +26,8 @@ from workers.types import Draw, Produced
 
 AIM = 0.30
 CHECKED = ("form", "consistency")
-EVERY_CHARS = 30
-"""About eight tokens: as often as engines show a text that is being written."""
+EVERY_CHARS = 15
+"""About four tokens: as often as the engine shows a text that is being written."""
 
 
 async def write(

@@ -268,8 +268,9 @@ PROBLEM = Source(
     "p", "Problem: Mia has 12 books. She buys 8 more books. How many books does Mia have now?"
 )
 WORKED = (
-    "Student: How do I begin?", "Tutor: Mia has 12 books.", "She buys 8 more pencils.", "12 + 8 = 20.",
-    "12 + 8 = 21.", "So there are 20 books.", "She buys 8 more books.", "Bob buys 8 more books.",
+    "Student: How do I begin?", "Tutor: Mia has 12 books.", "She buys 8 more pencils.",
+    "12 + 8 = 20.", "12 + 8 = 21.", "So there are 20 books.", "She buys 8 more books.",
+    "Bob buys 8 more books.",
     "There are 21 of them.", "13 + 8 = 21.", "Is it 21?", "Is it 20?", "Answer: 20 books.", "\n",
     "20 - 8 = 12.", "No. 7", "She buys 8 more books", "12 + 8 =", "Hello, Bob!", "Thank you.",
 )  # fmt: skip

@@ -26,7 +26,7 @@ from workers.engines.shared_prefix import (
 )
 from workers.engines.text_stream import TextStream
 
-STREAM_EVERY = 8
+STREAM_EVERY = 4
 """Tokens between two calls of a request's `on_text`."""
 
 
