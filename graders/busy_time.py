@@ -1,9 +1,10 @@
 """Shares the time that something is busy among those who keep it busy, so that the parts add up."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar, Token
+from typing import Self
 
 
 class BusyTime:
@@ -18,12 +19,9 @@ class BusyTime:
         self._share = 0.0
         self._at = clock()
 
-    @contextmanager
-    def request(self) -> Iterator["Part"]:
-        """Around one request; its part, when called, tells the seconds so far."""
-        part = Part(self)
-        with part.present():
-            yield part
+    def request(self) -> "Part":
+        """Enter it around one request; called, it tells the seconds so far."""
+        return Part(self)
 
     def change(self, by: int = 0) -> float:
         """Let so many more take part from now on; the part of one who always did, in seconds."""
@@ -36,7 +34,11 @@ class BusyTime:
 
 
 class Part:
-    """One request's part of the busy time, in seconds."""
+    """One request's part of the busy time, in seconds, as long as it is entered.
+
+    All in this file are entered for every candidate, several times: generators would cost more
+    than what they do.
+    """
 
     def __init__(self, whole: BusyTime) -> None:
         self._whole = whole
@@ -46,48 +48,61 @@ class Part:
     def __call__(self) -> float:
         return self._kept if self._away else self._kept + self._whole.change() - self._entered
 
-    @contextmanager
-    def present(self) -> Iterator[None]:
-        """Within this the request has its part."""
-        self._return()
-        try:
-            yield
-        finally:
-            self._leave()
+    def __enter__(self) -> Self:
+        self.back()
+        return self
 
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """Around a wait for something else, within `present`; several may overlap."""
-        self._leave()
-        try:
-            yield
-        finally:
-            self._return()
+    def __exit__(self, *error: object) -> None:
+        self.leave()
 
-    def _return(self) -> None:
+    def away(self) -> "_Away":
+        """Enter it around a wait for something else; several may overlap."""
+        return _Away(self)
+
+    def back(self) -> None:
+        """It takes part again, if this is the end of its last wait."""
         self._away -= 1
         if not self._away:
             self._entered = self._whole.change(1)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """It takes no part until it is back as often as it left."""
         if not self._away:
             self._kept += self._whole.change(-1) - self._entered
         self._away += 1
+
+
+class _Away:
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def __enter__(self) -> None:
+        self._part.leave()
+
+    def __exit__(self, *error: object) -> None:
+        self._part.back()
 
 
 _GRADERS = BusyTime()
 _at_work: ContextVar[Part | None] = ContextVar("_at_work", default=None)
 
 
-@contextmanager
-def at_work() -> Iterator[Part]:
+class AtWork:
     """Around a grader's work; its part of the time that graders of this process are at work."""
-    with _GRADERS.request() as part:
-        token = _at_work.set(part)
-        try:
-            yield part
-        finally:
-            _at_work.reset(token)
+
+    def __init__(self) -> None:
+        self._part = _GRADERS.request()
+        self._token: Token[Part | None] | None = None
+
+    def __enter__(self) -> Part:
+        self._token = _at_work.set(self._part)
+        self._part.back()
+        return self._part
+
+    def __exit__(self, *error: object) -> None:
+        self._part.leave()
+        if self._token is not None:
+            _at_work.reset(self._token)
 
 
 def waiting_for_model() -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graders.base import Grader
-from graders.busy_time import at_work
+from graders.busy_time import AtWork
 from graders.errors import JudgeUnhealthyError
 from graders.gate import Gate, decide, passed
 from graders.types import Candidate, Grade, Verdict
@@ -121,7 +121,7 @@ async def timed(grader: Grader, candidates: Sequence[Candidate]) -> list[Grade]:
 
     One that comes with its seconds, from another process, keeps them. Raises as `grader.grade`.
     """
-    with at_work() as seconds:
+    with AtWork() as seconds:
         grades = await grader.grade(candidates)
         share = seconds() / max(1, len(candidates))
     return [grade if grade.seconds else replace(grade, seconds=share) for grade in grades]

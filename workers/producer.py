@@ -5,11 +5,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, Token
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from graders.base import AskAhead, Complete, Completion
 from graders.busy_time import waiting_for_model
@@ -125,17 +124,33 @@ class LocalProducer:
             prompt = self._recipe.prompt(draw.source)
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
             return _recipe_failure(draw, "prompt", exc)
-        with _asking(_Questions(self._engine, draw.seed)) as questions:
+        with _Questions(self._engine, draw.seed) as questions:
             return await self._write_and_judge(draw, prompt, questions)
 
     async def _write_and_judge(self, draw: Draw, prompt: str, questions: "_Questions") -> Produced:
         request = self._request(prompt, draw.seed)
         watch = self._watch(draw.source, questions.ask_ahead) if self._watch else None
         stream = _Stream(self._early_abort, watch, request.stop)
-        async with self._turns:  # given back before grading, lest the engine idle meanwhile
-            deadline = asyncio.get_running_loop().time() + self._time_limit
-            async with asyncio.timeout_at(deadline):
-                generation = await self._engine.generate(request, stream.on_text)
+        generation = None
+        try:
+            async with asyncio.timeout(None) as limit:
+                async with self._turns:  # given back before grading, lest the engine idle meanwhile
+                    limit.reschedule(asyncio.get_running_loop().time() + self._time_limit)
+                    generation = await self._engine.generate(request, stream.on_text)
+                return await self._judge(draw, prompt, generation, stream, questions)
+        except TimeoutError as exc:
+            if generation is None:
+                raise
+            raise GraderError(f"no grade within {self._time_limit:g} s") from exc
+
+    async def _judge(
+        self,
+        draw: Draw,
+        prompt: str,
+        generation: Generation,
+        stream: "_Stream",
+        questions: "_Questions",
+    ) -> Produced:
         try:
             candidate = self._candidate(draw, prompt, generation)
         except Exception as exc:  # noqa: BLE001 - a user's recipe may raise anything
@@ -144,11 +159,7 @@ class LocalProducer:
             gate = self._panel.gate.requiring((stream.grade.grader,))
             grades = (stream.grade,)
             return Produced(draw, questions.charge(candidate), grades, decide(gate, grades))
-        try:
-            async with asyncio.timeout_at(deadline):
-                [judged] = await self._panel.grade([candidate])
-        except TimeoutError as exc:
-            raise GraderError(f"no grade within {self._time_limit:g} s") from exc
+        [judged] = await self._panel.grade([candidate])
         return Produced(draw, questions.charge(candidate), judged.grades, judged.verdict)
 
     def _request(self, prompt: str, seed: int) -> GenerationRequest:
@@ -207,8 +218,9 @@ class _Stream:
 
 
 class _Questions:
-    """What graders ask `engine` about one candidate: the replies that it is charged for, and the
-    questions that were put ahead, while its text was written.
+    """What graders ask `engine` about one candidate, in the task that enters it and in those that
+    start there: the replies that it is charged for, and what was asked ahead, while its text was
+    written. On leaving, nobody wants the replies any more that are still to come.
     """
 
     def __init__(self, engine: Engine, seed: int) -> None:
@@ -217,7 +229,18 @@ class _Questions:
         self._replies: list[Generation] = []
         self._ahead: dict[GenerationRequest, asyncio.Task[Completion]] = {}
         self._loop = asyncio.get_running_loop()
-        self._closed = False
+        self._token: Token[_Questions | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _questions.set(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert self._token is not None, "entered"
+        _questions.reset(self._token)
+        self._token = None
+        for task in self._ahead.values():
+            task.cancel()
 
     def ask_ahead(
         self, prompt: str, *, max_tokens: int, hear: Callable[[Completion], None]
@@ -246,14 +269,8 @@ class _Questions:
             grading_engine_seconds=sum(reply.seconds for reply in replies),
         )
 
-    def close(self) -> None:
-        """Nobody wants the replies any more that are still to come."""
-        self._closed = True
-        for task in self._ahead.values():
-            task.cancel()
-
     def _begin(self, request: GenerationRequest, hear: Callable[[Completion], None]) -> None:
-        if self._closed or request in self._ahead:
+        if self._token is None or request in self._ahead:
             return
 
         def heard(task: asyncio.Task[Completion]) -> None:
@@ -321,17 +338,6 @@ def engine_complete(engine: Engine) -> Complete:
     An EngineError spoils its own reply only. Any other error cancels the rest and is raised.
     """
     return _EngineComplete(engine)
-
-
-@contextmanager
-def _asking(questions: _Questions) -> Iterator[_Questions]:
-    """What graders ask meanwhile, in this task and in those it starts, is of these questions."""
-    token = _questions.set(questions)
-    try:
-        yield questions
-    finally:
-        _questions.reset(token)
-        questions.close()
 
 
 def _recipe_failure(draw: Draw, part: str, exc: Exception) -> Produced:

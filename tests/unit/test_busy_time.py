@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graders.busy_time import BusyTime, at_work, waiting_for_model
+from graders.busy_time import AtWork, BusyTime, waiting_for_model
 
 
 @settings(deadline=None)
@@ -51,12 +51,12 @@ def test_who_is_away_has_no_part_until_all_its_waits_are_over() -> None:
     assert (one(), other()) == (2.0, 6.0)
 
 
-async def test_a_grader_that_waits_for_a_model_is_not_at_work() -> None:
+async def test_a_grader_that_waits_for_a_model_is_not_AtWork() -> None:
     async def ask() -> None:
         with waiting_for_model():
             await asyncio.sleep(0.05)
 
-    with at_work() as seconds:
+    with AtWork() as seconds:
         await asyncio.gather(ask(), ask())
         assert seconds() < 0.04
     with waiting_for_model():
