@@ -77,6 +77,22 @@ def accepted_text(made: Produced) -> str | None:
     return made.candidate.text if passed and made.candidate else None
 
 
+def spared_at_first_objection(made: Produced) -> float:
+    """Tokens after the end of the first words that a grader holds against a finished text."""
+    if made.candidate is None or made.verdict is None:
+        return 0.0
+    refusing = refused_by(made).intersection(CHECKED)
+    ends = [
+        item.end
+        for grade in made.grades
+        if grade.grader in refusing
+        for item in grade.evidence
+        if not item.supports and item.end is not None
+    ]
+    length = len(made.candidate.text)
+    return tokens(made) * (1 - min(ends) / length) if ends and length else 0.0
+
+
 def summarise(off: Sequence[Produced], on: Sequence[Produced]) -> dict[str, Any]:
     """Shares of completion tokens saved, and what aborts changed beside (nothing, it should be)."""
     pairs = list(zip(off, on, strict=True))
@@ -99,6 +115,9 @@ def summarise(off: Sequence[Produced], on: Sequence[Produced]) -> dict[str, Any]
             0.0, len(stopped) * mean - sum(tokens(cut) for _, cut in stopped)
         ),
         "share_of_refused_saved": saved / spent if spent else None,
+        "share_of_refused_after_first_objection": (
+            sum(spared_at_first_objection(full) for full, _ in doomed) / spent if spent else None
+        ),
         "share_of_all_saved": saved / everything if everything else None,
         "aim": AIM,
         "aborted_but_accepted_without": sum(accepted_text(full) is not None for full, _ in stopped),
