@@ -54,7 +54,8 @@ class ClaimWatch:
 
     A sentence is finished when another follows it that has a whole word. For what the rules are
     given (the sentence, its mood, the numbers computed up to it) a finished sentence is the same
-    in every continuation. Costs microseconds a call, and the rules once a sentence. `version` is
+    in every continuation. Costs microseconds a call, and the rules, which may take a millisecond,
+    once a sentence. `version` is
     that of the grader whose verdict it anticipates, and is told as its grades'. By `ask` the model
     is asked about each finished sentence what that grader will ask about it: what it then objects
     to ends the text at the next call.
@@ -95,7 +96,8 @@ class ClaimWatch:
         start = self._body_start(text)
         if start is None:
             return None
-        return self._hear(text, start) or self._read(text, start)
+        grade = self._hear(text, start)
+        return grade if grade or self._gave_up else self._read(text, start)
 
     def _begin_anew(self) -> None:
         """Forget what was read: the engine started the text again after a fault."""

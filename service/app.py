@@ -6,10 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.deps import BEARER, runner_of
+from service.deps import BEARER, caller, runner_of
 from service.errors import TOO_LARGE, install, problem_response
 from service.routes import audit, batches, calibrations, costs, grade, health, models, samples
 from service.runner import BatchRunner
@@ -27,10 +28,11 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Winnow", version=_version(), description=DESCRIPTION, lifespan=_lifespan)
     app.state.runner = BatchRunner(settings)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
-    app.add_middleware(KeyCheck, tenants=Tenants(settings.tenants))
+    tenants = Tenants(settings.tenants, settings.operator_key_sha256)
+    app.add_middleware(KeyCheck, tenants=tenants)
     install(app)
     for routes in (batches, audit, samples, grade, models, calibrations, costs):
-        app.include_router(routes.router, dependencies=[Depends(BEARER)])
+        app.include_router(routes.router, dependencies=[Depends(BEARER), Depends(caller)])
     app.include_router(health.router)
     app.add_api_route("/", _root, include_in_schema=False)
     return app
@@ -39,7 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
 class KeyCheck:
     """Finds whose request it is before any of its body is read, and refuses a stranger's.
 
-    The addresses outside `/v1/` are for probes, Prometheus and the documentation: they need no key.
+    The metrics tell of all tenants and are the operator's. The other addresses outside `/v1/` are
+    for probes and the documentation: they need no key.
     """
 
     def __init__(self, app: ASGIApp, tenants: Tenants) -> None:
@@ -48,18 +51,23 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Leave the tenant in the request's state, where `service.deps.Caller` finds it."""
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http":
             request = Request(scope)
-            credentials = await BEARER(request)
             try:
-                request.state.tenant = self._tenants.of(
-                    credentials.credentials if credentials else None
-                )
+                request.state.tenant = await self._admitted(request)
             except UnauthorizedError as exc:
                 response = await problem_response(request, exc)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    async def _admitted(self, request: Request) -> str | None:
+        path = get_route_path(request.scope)
+        credentials = await BEARER(request)
+        key = credentials.credentials if credentials else None
+        if path == "/metrics":
+            self._tenants.require_operator(key)
+        return self._tenants.of(key) if path.startswith("/v1/") else None
 
 
 class BodyLimit:

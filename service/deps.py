@@ -25,13 +25,14 @@ def _runner(request: Request) -> BatchRunner:
 Runner = Annotated[BatchRunner, Depends(_runner)]
 
 
-def _caller(request: Request) -> str | None:
+def caller(request: Request) -> str | None:
+    """The tenant that `service.app.KeyCheck` found; fails where that was not asked."""
     tenant: str | None = request.state.tenant
     return tenant
 
 
-Caller = Annotated[str | None, Depends(_caller)]
-"""The tenant who asks; None at a gateway that tells nobody apart, where everybody sees all."""
+Caller = Annotated[str | None, Depends(caller)]
+"""The tenant who asks; None for who may see all."""
 
 
 async def _batch_of_caller(batch_id: str, runner: Runner, tenant: Caller) -> BatchRecord:

@@ -141,11 +141,12 @@ def to_spec(
     recipes: Mapping[str, Recipe],
     *,
     idempotency_key: str | None = None,
+    tenant: str | None = None,
 ) -> BatchSpec:
     """The batch that was asked for. Raises RequestError, naming the field.
 
-    Without a seed one is drawn, from the idempotency key if there is one: the same request under
-    the same key is the same batch.
+    Without a seed one is drawn, from the idempotency key if there is one: the same request of a
+    tenant under the same key is the same batch.
     """
     recipe = _known("recipe", body.recipe, recipes)
     if body.count > settings.max_count:
@@ -159,7 +160,7 @@ def to_spec(
         count=body.count,
         sources=_sources(body.sources, settings),
         model=model,
-        seed=_seed(idempotency_key) if body.seed is None else body.seed,
+        seed=_seed(idempotency_key, tenant) if body.seed is None else body.seed,
         budget=_budget(body, settings),
         thresholds=_thresholds(body.gate, certificate),
         protect=tuple(body.protect),
@@ -278,6 +279,7 @@ def _thresholds(gate: BatchGateBody, certificate: Certificate | None) -> Mapping
     return {**gate.thresholds, certificate.grader: certificate.threshold}
 
 
-def _seed(key: str | None) -> int:
-    digest = hashlib.sha256((key or uuid.uuid4().hex).encode()).digest()
+def _seed(key: str | None, tenant: str | None) -> int:
+    said = uuid.uuid4().hex if key is None else key if tenant is None else f"{tenant}\n{key}"
+    digest = hashlib.sha256(said.encode()).digest()
     return int.from_bytes(digest[:4], "big")

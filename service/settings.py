@@ -5,7 +5,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,7 +23,7 @@ from pydantic_settings import (
 )
 
 from graders.config import GradersConfig
-from service.tenants import TenantConfig, TenantName, Tenants
+from service.tenants import KeyHash, TenantConfig, TenantName, Tenants
 from workers.backends.config import BackendConfig, LocalConfig
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
 from workers.types import Price
@@ -45,8 +53,9 @@ class Settings(BaseSettings):
     `winnow calibrate` made: requests for it may then say `gate.max_error_rate`. `backend` says
     where candidates are produced: in this process, or on a Ray cluster.
     `price_per_engine_hour` is what an hour of one busy engine costs, in `currency` (a label); with
-    it batches are accounted for in money, too. With `tenants` every request needs the key of one,
-    who sees only their own batches. `api_key` is what commands given a `--url` send.
+    it batches are accounted for in money, too. With `tenants` every request under `/v1/` needs the
+    key of one, who sees only their own batches, or of the operator, who sees all; `/metrics` needs
+    the operator's. `api_key` is what commands given a `--url` send.
     """
 
     model_config = SettingsConfigDict(
@@ -64,6 +73,7 @@ class Settings(BaseSettings):
     price_per_engine_hour: Annotated[PositiveFloat, Field(allow_inf_nan=False)] | None = None
     currency: str = Field("", max_length=16)
     tenants: dict[TenantName, TenantConfig] = {}
+    operator_key_sha256: list[KeyHash] = []
     api_key: SecretStr | None = None
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -84,8 +94,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _keys_are_of_one_tenant(self) -> Self:
-        Tenants(self.tenants)
+        Tenants(self.tenants, self.operator_key_sha256)
         return self
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _key_fits_a_header(cls, key: Any) -> Any:
+        """A key read from a file often ends with a line break."""
+        stripped = key.strip() if isinstance(key, str) else key
+        if isinstance(stripped, str) and not (stripped.isascii() and stripped.isprintable()):
+            raise ValueError("holds characters that no key has")
+        return stripped
 
     @property
     def model_name(self) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -37,21 +37,29 @@ def hash_of(key: str) -> str:
 
 
 class Tenants:
-    """Finds the tenant of a key. Raises ValueError when a hash is given to two of them."""
+    """Finds the tenant of a key; None for who may see everything: the operator, and everybody
+    where no tenant is configured. Raises ValueError when two have the same key.
+    """
 
-    def __init__(self, configured: Mapping[str, TenantConfig]) -> None:
-        self._by_hash: dict[str, str] = {}
+    def __init__(
+        self, configured: Mapping[str, TenantConfig], operator: Sequence[str] = ()
+    ) -> None:
+        self._open = not configured
+        self._by_hash: dict[str, str | None] = dict.fromkeys(operator)
         for name, tenant in configured.items():
             for digest in tenant.key_sha256:
                 if self._by_hash.setdefault(digest, name) != name:
-                    raise ValueError(f"{self._by_hash[digest]} and {name} have the same key")
+                    other = self._by_hash[digest] or "the operator"
+                    raise ValueError(f"{other} and {name} have the same key")
+
+    def require_operator(self, key: str | None) -> None:
+        """Raise UnauthorizedError for a tenant and for a stranger."""
+        if self.of(key) is not None:
+            raise UnauthorizedError("this is for the operator's key")
 
     def of(self, key: str | None) -> str | None:
-        """Whose key it is; None where no tenant is configured, so that anybody may ask.
-
-        Raises UnauthorizedError.
-        """
-        if not self._by_hash:
+        """Whose key it is. Raises UnauthorizedError."""
+        if self._open:
             return None
         if key is None:
             raise UnauthorizedError("this gateway asks for a key")

@@ -270,14 +270,15 @@ class _Questions:
         )
 
     def _begin(self, request: GenerationRequest, hear: Callable[[Completion], None]) -> None:
-        if self._token is None or request in self._ahead:
+        if self._token is None:
             return
 
         def heard(task: asyncio.Task[Completion]) -> None:
             if not task.cancelled() and task.exception() is None:
                 hear(task.result())
 
-        self._ahead[request] = asyncio.create_task(_ask(self.engine, request, self))
+        if request not in self._ahead:
+            self._ahead[request] = asyncio.create_task(_ask(self.engine, request, self))
         self._ahead[request].add_done_callback(heard)
 
 

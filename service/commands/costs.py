@@ -34,7 +34,10 @@ def costs(
     """
     with told_in_one_line():
         from service.settings import load_settings
+        from service.sources import InputError
 
+        if url and db:
+            raise InputError("--db is for this machine; a gateway has its own")
         settings = load_settings(config, database_url=db)
         rows = asyncio.run(_there(url, settings)) if url else _here(settings)
         if as_json:
@@ -51,9 +54,17 @@ async def _there(url: str, settings: "Settings") -> list[Json]:
 
 
 def _here(settings: "Settings") -> list[Json]:
+    from pathlib import Path
+
+    from sqlalchemy import make_url
+
+    from service.sources import InputError
     from service.views import cost_rows
     from workers.store import SqlStore
 
+    named = make_url(settings.database_url)
+    if named.get_backend_name() == "sqlite" and not Path(named.database or "").is_file():
+        raise InputError(f"there is no database {named.database}; name it by --db")
     store = SqlStore(settings.database_url, settings.graders.novelty)
     try:
         return cost_rows(store.spendings())

@@ -49,7 +49,7 @@ async def create(
     """
     settings, recipes = runner.settings, runner.recipes
     spec = await asyncio.to_thread(
-        to_spec, body, settings, recipes, idempotency_key=idempotency_key
+        to_spec, body, settings, recipes, idempotency_key=idempotency_key, tenant=tenant
     )
     record, created = await runner.submit(spec, idempotency_key, tenant)
     response.status_code = 201 if created else 200

@@ -1,18 +1,23 @@
 """A gateway that tells its tenants apart: keys, whose batches are whose, and who spent what."""
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
+from service.app import create_app
 from service.client import GatewayClient, GatewayError
+from service.settings import load_settings
 from service.tenants import hash_of
-from tests.integration.conftest import SHEETS, GatewayProcess, OpenGateway
+from tests.integration.conftest import SHEETS, GatewayProcess, OpenGateway, fake
 
 ASKED = {"recipe": "essay", "count": 2, "sources": SHEETS, "seed": 1}
 TENANTS = {name: {"key_sha256": [hash_of(f"key of {name}")]} for name in ("acme", "other")}
+KEYED = {"tenants": TENANTS, "operator_key_sha256": [hash_of("key of all")]}
+OPERATOR = {"authorization": "Bearer key of all"}
 ACME, OTHER = ({"authorization": f"Bearer key of {name}"} for name in TENANTS)
 CALLS = (
     ("GET", ""),
@@ -28,9 +33,7 @@ CALLS = (
 
 @pytest.fixture
 async def http(open_gateway: OpenGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_gateway(
-        tenants=TENANTS, price_per_engine_hour=3600.0, currency="EUR"
-    ) as client:
+    async with open_gateway(**KEYED, price_per_engine_hour=3600.0, currency="EUR") as client:
         yield client
 
 
@@ -41,6 +44,27 @@ async def ended(http: httpx.AsyncClient, headers: dict[str, str], **fields: Any)
     await http.get(f"{path}/samples", params={"follow": True}, headers=headers)
     batch: dict[str, Any] = (await http.get(path, headers=headers)).json()
     return batch
+
+
+async def answers(http: httpx.AsyncClient, who: dict[str, str], batch_id: str) -> str:
+    """All rows of a batch that a caller may read."""
+    path = f"/v1/batches/{batch_id}"
+    found = [await http.get(f"{path}/{rows}", headers=who) for rows in ("samples", "rejects")]
+    return "".join(answer.text for answer in found)
+
+
+def samples_in(told: str) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in told.splitlines()]
+
+
+def novelty_evidence(row: dict[str, Any]) -> list[dict[str, Any]]:
+    grades = [grade for grade in row["grades"] if grade["grader"] == "novelty"]
+    return [
+        item
+        for grade in grades
+        for item in grade["evidence"]
+        if "of another tenant" in item["reason"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +85,34 @@ async def test_a_stranger_gets_no_answer_under_v1(
                 assert answer.json()["type"] == "urn:winnow:problem:unauthorized"
                 assert "winnow key" in answer.json()["hint"]
     assert tried > 15
-    for open_to_all in ("/healthz", "/readyz", "/metrics"):
+    for open_to_all in ("/healthz", "/readyz"):
         assert (await http.get(open_to_all)).status_code == 200
+    for given in (headers, ACME):
+        assert (await http.get("/metrics", headers=given)).status_code == 401
+
+
+async def test_the_operator_sees_all(http: httpx.AsyncClient) -> None:
+    batch = await ended(http, ACME)
+    path = f"/v1/batches/{batch['id']}"
+    assert (await http.get(path, headers=OPERATOR)).json()["tenant"] == "acme"
+    own = await ended(http, OPERATOR)
+    assert own["tenant"] is None
+    rows = (await http.get("/v1/costs", headers=OPERATOR)).json()["data"]
+    assert [row["tenant"] for row in rows] == ["acme", None]
+    assert (await http.get(f"/v1/batches/{own['id']}", headers=ACME)).status_code == 404
+
+
+async def test_a_key_is_asked_for_wherever_the_gateway_is_mounted(tmp_path: Path) -> None:
+    settings = load_settings(database_url=f"sqlite:///{tmp_path}/m.db", models=fake(), **KEYED)
+    app = create_app(settings)
+    below = httpx.ASGITransport(app, root_path="/winnow")
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=below, base_url="http://gateway") as http,
+    ):
+        for path in ("/winnow/v1/models", "/winnow/v1/batches", "/winnow/metrics"):
+            assert (await http.get(path)).status_code == 401
+        assert (await http.get("/winnow/v1/models", headers=ACME)).status_code == 200
 
 
 async def test_a_batch_is_there_for_its_tenant_only(http: httpx.AsyncClient) -> None:
@@ -106,13 +156,39 @@ async def test_what_a_tenant_spent_is_in_the_costs_and_the_metrics(
         [row] = (await http.get("/v1/costs", headers=who)).json()["data"]
         assert row == {"tenant": batch["tenant"], **batch["cost"]}
         assert row["money"] > 0
-    metrics = (await http.get("/metrics")).text
+    metrics = (await http.get("/metrics", headers=OPERATOR)).text
     found = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line[0] != "#")
     for batch in (mine, theirs):
         name = f'{{currency="EUR",tenant="{batch["tenant"]}"}}'
         assert float(found[f"winnow_money_total{name}"]) == pytest.approx(batch["cost"]["money"])
         accepted = f'winnow_candidates_total{{outcome="accepted",tenant="{batch["tenant"]}"}}'
         assert float(found[accepted]) == batch["request_counts"]["accepted"]
+
+
+async def test_nothing_that_a_tenant_has_is_shown_to_another(http: httpx.AsyncClient) -> None:
+    mine = await ended(http, ACME, count=6)
+    theirs = await ended(http, OTHER, count=6, budget={"max_candidates": 60})
+    told = await answers(http, OTHER, theirs["id"])
+    assert "of another tenant" in told and mine["id"] not in told
+    kept = [row["text"] for row in samples_in(await answers(http, ACME, mine["id"]))]
+    own = {row["text"] for row in samples_in(told)}
+    assert kept and not any(text in told for text in kept if text not in own)
+    assert not any(item["against"] for row in samples_in(told) for item in novelty_evidence(row))
+    seen = await answers(http, OPERATOR, mine["id"])
+    assert mine["id"] in seen
+
+
+async def test_the_same_idempotency_key_draws_other_seeds_for_another_tenant(
+    http: httpx.AsyncClient,
+) -> None:
+    body = {name: value for name, value in ASKED.items() if name != "seed"}
+    seeds = [
+        (await http.post("/v1/batches", json=body, headers={**who, "idempotency-key": "k"})).json()[
+            "seed"
+        ]
+        for who in (ACME, OTHER, ACME)
+    ]
+    assert seeds[0] == seeds[2] != seeds[1]
 
 
 async def test_samples_at_once_belong_to_who_asked(http: httpx.AsyncClient) -> None:

@@ -51,7 +51,7 @@ def test_who_is_away_has_no_part_until_all_its_waits_are_over() -> None:
     assert (one(), other()) == (2.0, 6.0)
 
 
-async def test_a_grader_that_waits_for_a_model_is_not_AtWork() -> None:
+async def test_a_grader_that_waits_for_a_model_is_not_at_work() -> None:
     async def ask() -> None:
         with waiting_for_model():
             await asyncio.sleep(0.05)

@@ -135,9 +135,9 @@ def test_a_gate_that_might_pass_a_text_with_an_objection_gets_no_watch(threshold
     assert not watches(SHEET, threshold)
 
 
-def test_only_sources_of_labelled_lines_are_watched() -> None:
+def test_only_fact_sheets_and_problems_are_watched() -> None:
     prose = Source("p", "Iron is a metal that is found in Sweden. People have used it for long.")
-    assert watches(SHEET, 0.5)
+    assert watches(SHEET, 0.5) and watches(PROBLEM, 0.5)
     assert not watches(prose, 0.5)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from older_schemas import TO_2, TO_3
+from older_schemas import TO_2, TO_3, TO_4
 
 from graders.config import NoveltyConfig
 from graders.gate import Gate
@@ -164,6 +164,7 @@ def test_a_database_of_the_first_schema_keeps_its_texts(url: str, opened: Open) 
     admit(store, batch_id, text_of(0))
     raw(
         url,
+        *TO_4,
         *TO_3,
         *TO_2,
         "DROP TABLE novelty_sketches",

@@ -31,6 +31,18 @@ def test_a_key_is_found_by_its_hash_and_a_strangers_is_refused() -> None:
             tenants.of(stranger)
 
 
+def test_the_operator_sees_all_and_what_is_hers_is_refused_to_tenants() -> None:
+    tenants = Tenants({"acme": TenantConfig(key_sha256=[hash_of("a")])}, [hash_of("o")])
+    assert tenants.of("o") is None and tenants.of("a") == "acme"
+    tenants.require_operator("o")
+    for key in ("a", "x", None):
+        with pytest.raises(UnauthorizedError):
+            tenants.require_operator(key)
+    Tenants({}).require_operator(None)
+    with pytest.raises(ValueError, match="the operator and acme have the same key"):
+        Tenants({"acme": TenantConfig(key_sha256=[hash_of("a")])}, [hash_of("a")])
+
+
 def test_without_tenants_everybody_may_ask() -> None:
     assert Tenants({}).of(None) is None and Tenants({}).of("anything") is None
 
@@ -64,12 +76,30 @@ def test_what_winnow_key_says_is_a_configuration_that_knows_the_key(tmp_path: Pa
     assert Tenants(load_settings(str(file)).tenants).of(made.stdout.strip()) == "acme.inc"
     refused = CliRunner().invoke(app, ["key", "a b"])
     assert refused.exit_code == 2 and "no name for a tenant" in refused.stderr
+    nobodys = CliRunner().invoke(app, ["key"])
+    assert nobodys.exit_code == 2 and "say whose key" in nobodys.stderr
+    all_seeing = CliRunner().invoke(app, ["key", "--operator"])
+    file.write_text(f"{all_seeing.stderr.split(chr(10) * 2)[1]}\n{block}")
+    settings = load_settings(str(file))
+    tenants = Tenants(settings.tenants, settings.operator_key_sha256)
+    assert tenants.of(all_seeing.stdout.strip()) is None
+    assert tenants.of(made.stdout.strip()) == "acme.inc"
 
 
 def test_the_key_of_a_client_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_API_KEY", "secret-key")
     settings = load_settings()
     assert settings.client_key == "secret-key" and "secret-key" not in repr(settings)
+
+
+def test_a_key_from_a_file_loses_its_line_break_and_no_other_character(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WINNOW_API_KEY", "secret-key\n")
+    assert load_settings().client_key == "secret-key"
+    monkeypatch.setenv("WINNOW_API_KEY", "two\nlines")
+    with pytest.raises(ConfigurationError, match="holds characters that no key has"):
+        load_settings()
 
 
 def test_costs_are_summed_by_tenant_and_currency() -> None:
@@ -99,8 +129,13 @@ def test_winnow_costs_shows_every_tenant_of_a_database(
     from workers.types import BatchSpec
 
     monkeypatch.chdir(tmp_path)
-    assert "no batch was asked for yet" in CliRunner().invoke(app, ["costs"]).stderr
+    missing = CliRunner().invoke(app, ["costs"])
+    assert missing.exit_code == 2 and "there is no database winnow.db" in missing.stderr
+    assert not (tmp_path / "winnow.db").exists()
+    both = CliRunner().invoke(app, ["costs", "--url", "http://x", "--db", "sqlite:///y.db"])
+    assert both.exit_code == 2 and "--db is for this machine" in both.stderr
     store = SqlStore("sqlite:///winnow.db")
+    assert "no batch was asked for yet" in CliRunner().invoke(app, ["costs"]).stderr
     spec = BatchSpec("essay", 1, (Source("s", "text"),), "fake")
     store.create_batch(spec, None, Price(2.0, "EUR"), "acme")
     store.create_batch(spec)

@@ -92,7 +92,7 @@ class ScriptedEngine:
                 raise EngineError("the scripted engine was told to fail this request")
             limit = min(room, request.max_tokens)
             text, reason = self._cut(self._write(request.prompt, rng), request, limit)
-            text, reason = self._show(text, reason, on_text)
+            text, reason = await self._show(text, reason, on_text)
             tokens = limit if reason == "length" else self._tokens(len(text.split()))
             return Generation(text, reason, prompt_tokens, tokens, seconds())
 
@@ -120,16 +120,17 @@ class ScriptedEngine:
         affordable = max(1, int(limit / self._config.tokens_per_word))
         return text[: _word_ends(text)[affordable - 1]], "length"
 
-    def _show(
+    async def _show(
         self, text: str, reason: FinishReason, on_text: OnText | None
     ) -> tuple[str, FinishReason]:
-        """Stream the text as if it grew by eight tokens at a time."""
+        """Stream the text as if it grew by eight tokens at a time; others work in between."""
         if on_text is None:
             return text, reason
         pace = max(1, int(STREAM_EVERY / self._config.tokens_per_word))
         for end in _word_ends(text)[pace - 1 : -1 : pace]:
             if not on_text(text[:end]):
                 return text[:end], "aborted"
+            await asyncio.sleep(0)
         return text, reason
 
 

@@ -132,10 +132,10 @@ class _Worker:
     def _serve(self) -> None:
         steps = 0
         while self._collect():
-            if not self._batch.rows or steps >= JOIN_EVERY:
+            due = not self._batch.rows or steps >= JOIN_EVERY
+            if due and (group := self._next_group()):
                 steps = 0
-                if group := self._next_group():
-                    self._admit(group)
+                self._admit(group)
             steps += 1
             if self._batch.rows:
                 self._step()

@@ -59,7 +59,8 @@ def admit(
     if repeated and owner is not None and _ledger_ends_with(batch, chunk):
         return _written(connection, batch_id, chunk)
     _require_next(batch, chunk)
-    check = outlook.check(connection, batch_id, [item.new for item in chunk if item.new])
+    new = [item.new for item in chunk if item.new]
+    check = outlook.check(connection, batch_id, new, batch["tenant"])
     ledger: list[LedgerRow] = []
     for item in chunk:
         ledger.append(_word_on(item, gate, check, room))

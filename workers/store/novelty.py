@@ -26,7 +26,7 @@ from graders.novelty.semantic import in_other_words, same_numbers
 from graders.types import Evidence, Grade
 from workers.errors import StoreError
 from workers.store.meanings import StoredMeanings
-from workers.store.schema import novelty_sketches, novelty_texts, schema_version
+from workers.store.schema import batches, novelty_sketches, novelty_texts, schema_version
 
 TEXTS_PER_QUERY = 2000
 TEXTS_AT_ONCE = 8192
@@ -115,7 +115,8 @@ class StoredIndex:
 class NoveltyCheck:
     """Grades the texts of one admission, and remembers those it is told to.
 
-    A text is compared with what the database holds and with what was added here before it.
+    A text is compared with what the database holds and with what was added here before it. What
+    belongs to another than `tenant` counts and is not shown; with None everything is.
     """
 
     def __init__(
@@ -125,8 +126,10 @@ class NoveltyCheck:
         texts: Sequence[NewText],
         index: StoredIndex,
         meanings: StoredMeanings | None = None,
+        tenant: str | None = None,
     ) -> None:
-        self._connection, self._batch_id = connection, batch_id
+        self._connection, self._batch_id, self._tenant = connection, batch_id, tenant
+        self._own = {batch_id: True}
         self._meanings = meanings
         self._added: dict[int, tuple[int, NewText]] = {}
         self._alike: list[dict[int, float]] = [{} for _ in texts]
@@ -148,7 +151,9 @@ class NoveltyCheck:
     def grade(self, new: NewText, offset: int = 0) -> Grade:
         """Score 1 minus the similarity to the nearest text; `offset` as for `novelty_grade`."""
         near = max(self._neighbours(new), key=lambda each: each.similarity, default=None)
-        return novelty_grade(near, new.text, offset, new.copied)
+        protected = near is not None and near is new.protected
+        hidden = near is not None and not protected and not self._may_show(near)
+        return novelty_grade(near, new.text, offset, new.copied, of_another=hidden)
 
     def add(self, seq: int, new: NewText) -> None:
         """Count this text as admitted."""
@@ -170,6 +175,17 @@ class NoveltyCheck:
         if self._meanings:
             vectors = _stacked([new for _, new in added])
             self._meanings.save(self._connection, first, vectors)
+
+    def _may_show(self, near: Neighbour) -> bool:
+        """Whether an admitted text belongs to who asks for this batch."""
+        if self._tenant is None:
+            return True
+        batch_id = near.id.rpartition("/")[0]
+        if batch_id not in self._own:
+            owner = select(batches.c.tenant).where(batches.c.id == batch_id)
+            found = self._connection.execute(owner).scalar_one_or_none()
+            self._own[batch_id] = found == self._tenant
+        return self._own[batch_id]
 
     def _neighbours(self, new: NewText) -> Iterator[Neighbour]:
         if new.protected is not None:

@@ -63,12 +63,16 @@ class Outlook:
         ]
 
     def check(
-        self, connection: Connection, batch_id: str, texts: Sequence[NewText]
+        self,
+        connection: Connection,
+        batch_id: str,
+        texts: Sequence[NewText],
+        tenant: str | None = None,
     ) -> NoveltyCheck:
-        """The check within the transaction. Raises OutlookChangedError."""
+        """The check within the transaction, for a tenant's batch. Raises OutlookChangedError."""
         if changes(connection) != self._known:
             raise OutlookChangedError
-        return NoveltyCheck(connection, batch_id, texts, self._index, self._meanings)
+        return NoveltyCheck(connection, batch_id, texts, self._index, self._meanings, tenant)
 
     def _copied(self, candidate: Candidate, text: str) -> Evidence | None:
         limit, source = self._config.max_copied_words, candidate.source

@@ -21,7 +21,7 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
     return BatchRecord(
         id=row["id"],
         spec=spec,
-        idempotency_key=row["idempotency_key"],
+        idempotency_key=_own_key(row["idempotency_key"], row["tenant"]),
         status=Status(row["status"]),
         stop_reason=StopReason(row["stop_reason"]) if row["stop_reason"] else None,
         message=row["message"],
@@ -32,6 +32,15 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
         price=price(row),
         tenant=row["tenant"],
     )
+
+
+def stored_key(key: str | None, tenant: str | None) -> str | None:
+    """An idempotency key as stored: tenants may use the same, and none can hold a line break."""
+    return key if key is None or tenant is None else f"{tenant}\n{key}"
+
+
+def _own_key(stored: str | None, tenant: str | None) -> str | None:
+    return stored if stored is None or tenant is None else stored.removeprefix(f"{tenant}\n")
 
 
 def progress(row: RowMapping) -> Progress:

@@ -112,7 +112,7 @@ class SqlStore:
         if spec.budget.max_money is not None and price is None:
             raise SpecError("max_money needs a price per engine-hour")
         encoded = codec.encode_spec(spec)
-        new_id, key = _new_id(), _of_tenant(idempotency_key, tenant)
+        new_id, key = _new_id(), rows.stored_key(idempotency_key, tenant)
 
         def work(connection: Connection) -> str:
             known = _find_by_key(connection, key, codec.request_hash(encoded))
@@ -135,7 +135,7 @@ class SqlStore:
         Raises IdempotencyConflictError when that was another request.
         """
         request = codec.request_hash(codec.encode_spec(spec))
-        key = _of_tenant(idempotency_key, tenant)
+        key = rows.stored_key(idempotency_key, tenant)
         known = self._database.read(lambda at: _find_by_key(at, key, request))
         return None if known is None else self.get_batch(known)
 
@@ -388,11 +388,6 @@ def _is_there(connection: Connection, batch_id: str) -> bool:
     """Whether it was written already, by a transaction whose end nobody heard of."""
     query = select(batches.c.id).where(batches.c.id == batch_id)
     return connection.execute(query).first() is not None
-
-
-def _of_tenant(key: str | None, tenant: str | None) -> str | None:
-    """The key as stored: tenants may use the same, and none can hold a line break."""
-    return key if key is None or tenant is None else f"{tenant}\n{key}"
 
 
 def _new_batch(
