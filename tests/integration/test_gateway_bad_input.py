@@ -129,6 +129,7 @@ async def test_sources_longer_than_the_context_are_left_out_or_fail_the_batch(
 async def test_a_broken_checkpoint_is_a_clear_503_and_nothing_is_stored(
     open_gateway: OpenGateway, tmp_path: Path
 ) -> None:
+    pytest.importorskip("transformers.models.auto.tokenization_auto")  # takes its own seconds
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
     models = {

@@ -21,7 +21,7 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
     return BatchRecord(
         id=row["id"],
         spec=spec,
-        idempotency_key=_own_key(row["idempotency_key"], row["tenant"]),
+        idempotency_key=own_key(row["idempotency_key"]),
         status=Status(row["status"]),
         stop_reason=StopReason(row["stop_reason"]) if row["stop_reason"] else None,
         message=row["message"],
@@ -39,8 +39,9 @@ def stored_key(key: str | None, tenant: str | None) -> str | None:
     return key if key is None or tenant is None else f"{tenant}\n{key}"
 
 
-def _own_key(stored: str | None, tenant: str | None) -> str | None:
-    return stored if stored is None or tenant is None else stored.removeprefix(f"{tenant}\n")
+def own_key(stored: str | None) -> str | None:
+    """The key as its tenant knows it."""
+    return stored and stored.rpartition("\n")[2]
 
 
 def progress(row: RowMapping) -> Progress:

@@ -379,7 +379,8 @@ def _find_by_key(connection: Connection, key: str | None, request_hash: str) -> 
         return None
     if found.request_hash != request_hash:
         raise IdempotencyConflictError(
-            f"this idempotency key belongs to {found.id}, which was another request: send a new key"
+            f"the idempotency key {rows.own_key(key)!r} belongs to {found.id}, which was another "
+            "request: send a new key"
         )
     return str(found.id)
 
