@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse
-from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,20 +53,22 @@ class KeyCheck:
         if scope["type"] == "http":
             request = Request(scope)
             try:
-                request.state.tenant = await self._admitted(request)
+                await self._admit(request)
             except UnauthorizedError as exc:
                 response = await problem_response(request, exc)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    async def _admitted(self, request: Request) -> str | None:
-        path = get_route_path(request.scope)
+    async def _admit(self, request: Request) -> None:
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         credentials = await BEARER(request)
         key = credentials.credentials if credentials else None
-        if path == "/metrics":
+        if path.startswith("/v1/"):
+            request.state.tenant = self._tenants.of(key)
+        elif path == "/metrics":
             self._tenants.require_operator(key)
-        return self._tenants.of(key) if path.startswith("/v1/") else None
+            request.state.tenant = None
 
 
 class BodyLimit:

@@ -26,7 +26,7 @@ Runner = Annotated[BatchRunner, Depends(_runner)]
 
 
 def caller(request: Request) -> str | None:
-    """The tenant that `service.app.KeyCheck` found; fails where that was not asked."""
+    """The tenant that `service.app.KeyCheck` found; an error where it did not look."""
     tenant: str | None = request.state.tenant
     return tenant
 

@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     `winnow calibrate` made: requests for it may then say `gate.max_error_rate`. `backend` says
     where candidates are produced: in this process, or on a Ray cluster.
     `price_per_engine_hour` is what an hour of one busy engine costs, in `currency` (a label); with
-    it batches are accounted for in money, too. With `tenants` every request under `/v1/` needs the
-    key of one, who sees only their own batches, or of the operator, who sees all; `/metrics` needs
-    the operator's. `api_key` is what commands given a `--url` send.
+    it batches are accounted for in money, too. With `tenants`, or an operator's key, every request
+    under `/v1/` needs the key of one, who sees only their own batches, or of the operator, who sees
+    all; `/metrics` needs the operator's. `api_key` is what commands given a `--url` send.
     """
 
     model_config = SettingsConfigDict(

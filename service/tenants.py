@@ -38,13 +38,12 @@ def hash_of(key: str) -> str:
 
 class Tenants:
     """Finds the tenant of a key; None for who may see everything: the operator, and everybody
-    where no tenant is configured. Raises ValueError when two have the same key.
+    where no key is configured. Raises ValueError when two have the same key.
     """
 
     def __init__(
         self, configured: Mapping[str, TenantConfig], operator: Sequence[str] = ()
     ) -> None:
-        self._open = not configured
         self._by_hash: dict[str, str | None] = dict.fromkeys(operator)
         for name, tenant in configured.items():
             for digest in tenant.key_sha256:
@@ -53,13 +52,13 @@ class Tenants:
                     raise ValueError(f"{other} and {name} have the same key")
 
     def require_operator(self, key: str | None) -> None:
-        """Raise UnauthorizedError for a tenant and for a stranger."""
+        """As `of`; raises UnauthorizedError for a tenant's key, too."""
         if self.of(key) is not None:
             raise UnauthorizedError("this is for the operator's key")
 
     def of(self, key: str | None) -> str | None:
         """Whose key it is. Raises UnauthorizedError."""
-        if self._open:
+        if not self._by_hash:
             return None
         if key is None:
             raise UnauthorizedError("this gateway asks for a key")

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from service.deps import Runner
+from service.deps import Caller, Runner
 from service.metrics import CONTENT_TYPE
 from workers.errors import EngineUnavailableError
 
@@ -37,6 +37,6 @@ async def readyz(runner: Runner) -> dict[str, Any]:
 
 
 @router.get("/metrics")
-async def metrics(runner: Runner) -> Response:
-    """Prometheus text."""
+async def metrics(runner: Runner, operator: Caller) -> Response:
+    """Prometheus text, of all tenants: where there are keys it wants the operator's."""
     return Response(runner.metrics.render(), media_type=CONTENT_TYPE)

@@ -39,6 +39,8 @@ def test_the_operator_sees_all_and_what_is_hers_is_refused_to_tenants() -> None:
         with pytest.raises(UnauthorizedError):
             tenants.require_operator(key)
     Tenants({}).require_operator(None)
+    with pytest.raises(UnauthorizedError):
+        Tenants({}, [hash_of("o")]).of(None)
     with pytest.raises(ValueError, match="the operator and acme have the same key"):
         Tenants({"acme": TenantConfig(key_sha256=[hash_of("a")])}, [hash_of("a")])
 
