@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     install(app)
     for routes in (batches, audit, samples, grade, models, calibrations, costs):
         app.include_router(routes.router, dependencies=[Depends(BEARER), Depends(caller)])
-    app.include_router(health.router)
+    app.include_router(health.router, dependencies=[Depends(BEARER)])
     app.add_api_route("/", _root, include_in_schema=False)
     return app
 
@@ -61,7 +61,7 @@ class KeyCheck:
         await self._app(scope, receive, send)
 
     async def _admit(self, request: Request) -> None:
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        path = _below_root(request.scope)
         credentials = await BEARER(request)
         key = credentials.credentials if credentials else None
         if path.startswith("/v1/"):
@@ -69,6 +69,13 @@ class KeyCheck:
         elif path == "/metrics":
             self._tenants.require_operator(key)
             request.state.tenant = None
+
+
+def _below_root(scope: Scope) -> str:
+    """The path that the routes know; a prefix is cut off at a slash only."""
+    path: str = scope["path"]
+    root = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 class BodyLimit:

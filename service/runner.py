@@ -17,8 +17,9 @@ from graders.novelty import ProtectedTexts, protect_now
 from service.assembly import open_backend, run_stored
 from service.changes import Changes
 from service.metrics import Metrics
-from service.settings import Settings
+from service.settings import ConfigurationError, Settings
 from service.sources import read_texts
+from service.tenants import Tenants
 from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, WorkerError
 from workers.recipes import Recipe, known_recipes
@@ -71,7 +72,8 @@ class BatchRunner:
     async def start(self) -> None:
         """Open the store, read the files that the configuration names, resume what was left.
 
-        Does nothing when it has started. Raises StoreError, RecipeError and InputError.
+        Does nothing when it has started. Raises StoreError, RecipeError and InputError;
+        ConfigurationError where tenants have batches and nobody needs a key.
         """
         if self._started:
             return
@@ -80,6 +82,14 @@ class BatchRunner:
         self.store = await asyncio.to_thread(
             SqlStore, self.settings.database_url, self.settings.graders.novelty
         )
+        settings = self.settings
+        keyed = Tenants(settings.tenants, settings.operator_key_sha256).configured
+        if not keyed and await self.store.call(self.store.has_tenants):
+            await asyncio.to_thread(self.store.close)
+            raise ConfigurationError(
+                "this database has batches of tenants, and no key is configured: everybody would "
+                "see them. Is winnow.toml the right one? Else add a key, by `winnow key --operator`"
+            )
         self._started = True
         if texts:
             self._protected = asyncio.ensure_future(self._protect(texts))

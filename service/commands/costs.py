@@ -56,15 +56,14 @@ async def _there(url: str, settings: "Settings") -> list[Json]:
 def _here(settings: "Settings") -> list[Json]:
     from pathlib import Path
 
-    from sqlalchemy import make_url
-
     from service.sources import InputError
     from service.views import cost_rows
     from workers.store import SqlStore
 
-    named = make_url(settings.database_url)
-    if named.get_backend_name() == "sqlite" and not Path(named.database or "").is_file():
-        raise InputError(f"there is no database {named.database}; name it by --db")
+    file = settings.database_url.removeprefix("sqlite:///")
+    plain = file not in (settings.database_url, "") and not file.startswith((":", "file:"))
+    if plain and not Path(file).is_file():
+        raise InputError(f"there is no database {file}; name it by --db")
     store = SqlStore(settings.database_url, settings.graders.novelty)
     try:
         return cost_rows(store.spendings())

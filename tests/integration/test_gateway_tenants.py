@@ -10,7 +10,7 @@ import pytest
 
 from service.app import create_app
 from service.client import GatewayClient, GatewayError
-from service.settings import load_settings
+from service.settings import ConfigurationError, load_settings
 from service.tenants import hash_of
 from tests.integration.conftest import SHEETS, GatewayProcess, OpenGateway, fake
 
@@ -57,14 +57,9 @@ def samples_in(told: str) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in told.splitlines()]
 
 
-def novelty_evidence(row: dict[str, Any]) -> list[dict[str, Any]]:
+def evidence_in(row: dict[str, Any]) -> list[dict[str, Any]]:
     grades = [grade for grade in row["grades"] if grade["grader"] == "novelty"]
-    return [
-        item
-        for grade in grades
-        for item in grade["evidence"]
-        if "of another tenant" in item["reason"]
-    ]
+    return [item for grade in grades for item in grade["evidence"]]
 
 
 @pytest.mark.parametrize(
@@ -105,14 +100,16 @@ async def test_the_operator_sees_all(http: httpx.AsyncClient) -> None:
 async def test_a_key_is_asked_for_wherever_the_gateway_is_mounted(tmp_path: Path) -> None:
     settings = load_settings(database_url=f"sqlite:///{tmp_path}/m.db", models=fake(), **KEYED)
     app = create_app(settings)
-    below = httpx.ASGITransport(app, root_path="/winnow")
+    below, beside = (httpx.ASGITransport(app, root_path=root) for root in ("/winnow", "/m"))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=below, base_url="http://gateway") as http,
+        httpx.AsyncClient(transport=beside, base_url="http://gateway") as other,
     ):
         for path in ("/winnow/v1/models", "/winnow/v1/batches", "/winnow/metrics"):
             assert (await http.get(path)).status_code == 401
         assert (await http.get("/winnow/v1/models", headers=ACME)).status_code == 200
+        assert (await other.get("/metrics", headers=OPERATOR)).status_code == 200
 
 
 async def test_a_batch_is_there_for_its_tenant_only(http: httpx.AsyncClient) -> None:
@@ -170,10 +167,14 @@ async def test_nothing_that_a_tenant_has_is_shown_to_another(http: httpx.AsyncCl
     theirs = await ended(http, OTHER, count=6, budget={"max_candidates": 60})
     told = await answers(http, OTHER, theirs["id"])
     assert "of another tenant" in told and mine["id"] not in told
+    path = f"/v1/batches/{theirs['id']}/audit"
+    assert (await http.post(path, headers=OTHER)).status_code == 200
+    audited = (await http.get(path, params={"samples": True}, headers=OTHER)).json()
+    rows = [*samples_in(told), *audited["draws"]]
+    assert mine["id"] not in str(audited)
     kept = [row["text"] for row in samples_in(await answers(http, ACME, mine["id"]))]
-    own = {row["text"] for row in samples_in(told)}
-    assert kept and not any(text in told for text in kept if text not in own)
-    assert not any(item["against"] for row in samples_in(told) for item in novelty_evidence(row))
+    shown = " ".join(item["against"] or "" for row in rows for item in evidence_in(row))
+    assert kept and not any(text[at : at + 40] in shown for text in kept for at in (0, 60))
     seen = await answers(http, OPERATOR, mine["id"])
     assert mine["id"] in seen
 
@@ -212,6 +213,19 @@ async def test_the_batches_of_a_gateway_that_was_open_are_nobodys(
     async with open_gateway() as http:
         [row] = (await http.get("/v1/costs")).json()["data"]
         assert (row["tenant"], row["accepted"]) == (None, 2)
+
+
+async def test_a_gateway_without_keys_does_not_serve_what_tenants_have(
+    open_gateway: OpenGateway,
+) -> None:
+    async with open_gateway(**KEYED) as http:
+        await ended(http, ACME)
+    with pytest.raises(ConfigurationError, match="no key is configured"):
+        async with open_gateway():
+            pytest.fail("it serves")
+    async with open_gateway(operator_key_sha256=KEYED["operator_key_sha256"]) as http:
+        assert (await http.get("/v1/batches")).status_code == 401
+        assert len((await http.get("/v1/batches", headers=OPERATOR)).json()["data"]) == 1
 
 
 async def test_the_client_sends_its_key(new_process: Callable[..., GatewayProcess]) -> None:

@@ -170,6 +170,11 @@ class SqlStore:
 
         return self._database.read(work)
 
+    def has_tenants(self) -> bool:
+        """Whether any batch was asked for by a tenant."""
+        query = select(batches.c.id).where(batches.c.tenant.is_not(None)).limit(1)
+        return self._database.read(lambda connection: connection.execute(query).first()) is not None
+
     def unfinished(self) -> list[str]:
         """The ids of batches to be run or resumed, the oldest first."""
         query = select(batches.c.id).where(batches.c.status.in_([s.value for s in UNFINISHED]))
