@@ -39,8 +39,6 @@ MAX_QUANTITIES: Final = 60
 MAX_CHARS: Final = 2000
 """The longest sentence that is read as one claim, for the same reason."""
 
-"""Words of the shortest sentence that counts as a repetition of one of the source."""
-
 _CLAUSE = re.compile(r",\s+|;\s+|\s+(?:and|while|but|which|who|whose)\s+")
 _CENTURY = re.compile(r"[\s-]+century")
 _RIVAL_SCORE: Final = 0.5

@@ -13,6 +13,7 @@ from graders.source_index import STOPWORDS, Index, stems, words_of
 _BEFORE_A_THING: Final = frozenset("a an the one each every all some more of these those".split())
 LEAST_REPEATED: Final = 5
 MOST_REPEATED: Final = 60
+"""Words of the shortest and the longest sentence that counts as a repetition of the source's."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 
 

@@ -19,7 +19,6 @@ from service.changes import Changes
 from service.metrics import Metrics
 from service.settings import ConfigurationError, Settings
 from service.sources import read_texts
-from service.tenants import Tenants
 from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, WorkerError
 from workers.recipes import Recipe, known_recipes
@@ -83,7 +82,7 @@ class BatchRunner:
             SqlStore, self.settings.database_url, self.settings.graders.novelty
         )
         settings = self.settings
-        keyed = Tenants(settings.tenants, settings.operator_key_sha256).configured
+        keyed = settings.tenants or settings.operator_key_sha256
         if not keyed and await self.store.call(self.store.has_tenants):
             await asyncio.to_thread(self.store.close)
             raise ConfigurationError(

@@ -51,11 +51,6 @@ class Tenants:
                     other = self._by_hash[digest] or "the operator"
                     raise ValueError(f"{other} and {name} have the same key")
 
-    @property
-    def configured(self) -> bool:
-        """Whether anybody needs a key."""
-        return bool(self._by_hash)
-
     def require_operator(self, key: str | None) -> None:
         """As `of`; raises UnauthorizedError for a tenant's key, too."""
         if self.of(key) is not None:

@@ -4,7 +4,6 @@ Each pair is run alone: int8 activations are scaled per run, so a batch-mate wou
 """
 
 import json
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from graders.entailment.encoding import MARKS, Encoding, encode, pad
 from graders.errors import GraderConfigError, UngradedError
+from graders.ort import import_onnxruntime
 
 SHIPPED: Final = "winnow-entailment"
 SHIPPED_FOLDER: Final = Path(__file__).parent / "model"
@@ -238,9 +238,7 @@ def _load_tokenizer(path: Path) -> Any:
 
 
 def _load_session(path: Path) -> Any:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or its import leaves a file in TMPDIR
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

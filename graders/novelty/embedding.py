@@ -5,7 +5,6 @@ vector is their mean.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -22,6 +21,7 @@ from graders.novelty.minilm import (
     model_folder,
     quantised_model,
 )
+from graders.ort import import_onnxruntime
 
 Vectors: TypeAlias = NDArray[np.float32]
 Inputs: TypeAlias = dict[str, NDArray[np.int64]]
@@ -53,10 +53,9 @@ class MiniLm:
 
     def __init__(self, threads: int = 0) -> None:
         """Raises GraderConfigError when the model is not installed or can't be loaded."""
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or its import leaves a file in TMPDIR
-        import onnxruntime
         from tokenizers import Tokenizer
 
+        onnxruntime = import_onnxruntime()
         path = quantised_model()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -1,6 +1,8 @@
 """Novelty in the store: many processes, damage, older databases, protected sets, meaning."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from workers.store import SqlStore
 from workers.store.connection import Database
 from workers.types import BatchSpec, Draw, LedgerRow, Outcome, Produced
 
+ROOT = Path(__file__).parents[2]
 LETTERS = str.maketrans("0123456789", "bcdfghjklm")
 
 
@@ -309,3 +312,17 @@ def test_embeddings_that_are_demanded_but_missing_are_an_error(
     with pytest.raises(GraderConfigError, match=r"novelty\.semantic is true, but usearch"):
         SqlStore(url, NoveltyConfig(semantic=True))
     SqlStore(url, NoveltyConfig()).close()
+
+
+VECTORS_THEN_ENTAILMENT = """
+from workers.store.meanings import _new_index
+_new_index()
+from graders.entailment.model import load_encoder
+from graders.config import ConsistencyConfig
+config = ConsistencyConfig()
+load_encoder(config.model, config.threads, config.support_label)
+"""
+
+
+def test_the_entailment_model_loads_after_the_vector_index() -> None:
+    subprocess.run([sys.executable, "-c", VECTORS_THEN_ENTAILMENT], cwd=ROOT, check=True)

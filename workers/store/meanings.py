@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from graders.novelty.embedding import DIMENSIONS, Embedder, Vectors
 from graders.novelty.semantic import REWRITE_COSINE
+from graders.ort import import_onnxruntime
 from workers.store.connection import Database
 from workers.store.schema import novelty_texts, novelty_vectors
 
@@ -195,6 +196,7 @@ class StoredMeanings:
 
 
 def _new_index() -> Any:
+    import_onnxruntime()
     from usearch.index import Index
 
     return Index(ndim=DIMENSIONS, metric="cos", dtype="f16")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from graders.types import Source
-from workers.store import codec
+from workers.store import codec, requests
 from workers.store.records import BatchRecord
 from workers.types import BatchSpec, LedgerRow, Outcome, Price, Progress, Status, StopReason
 
@@ -21,7 +21,7 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
     return BatchRecord(
         id=row["id"],
         spec=spec,
-        idempotency_key=own_key(row["idempotency_key"]),
+        idempotency_key=requests.own_key(row["idempotency_key"]),
         status=Status(row["status"]),
         stop_reason=StopReason(row["stop_reason"]) if row["stop_reason"] else None,
         message=row["message"],
@@ -32,16 +32,6 @@ def batch_record(row: RowMapping, spec: BatchSpec) -> BatchRecord:
         price=price(row),
         tenant=row["tenant"],
     )
-
-
-def stored_key(key: str | None, tenant: str | None) -> str | None:
-    """An idempotency key as stored: tenants may use the same, and none can hold a line break."""
-    return key if key is None or tenant is None else f"{tenant}\n{key}"
-
-
-def own_key(stored: str | None) -> str | None:
-    """The key as its tenant knows it."""
-    return stored and stored.rpartition("\n")[2]
 
 
 def progress(row: RowMapping) -> Progress:

@@ -1,24 +1,23 @@
 """The store: batches written once, ledgers that only grow, one transaction per admission."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from graders.config import NoveltyConfig
 from graders.gate import Gate
 from graders.novelty import ProtectedTexts
 from graders.novelty.embedding import Embedder
 from graders.types import Candidate
-from workers.errors import IdempotencyConflictError, SpecError, StoreError
-from workers.store import admission, codec, leases, novelty, rows
+from workers.errors import SpecError, StoreError
+from workers.store import admission, codec, leases, novelty, requests, rows
 from workers.store import protected as protection
 from workers.store.audits import Audits
 from workers.store.connection import Database
@@ -26,7 +25,7 @@ from workers.store.migrations import migrate
 from workers.store.outlook import NoveltyOfStore, OutlookChangedError
 from workers.store.protected import ProtectedSet
 from workers.store.records import UNFINISHED, BatchRecord, Spending
-from workers.store.schema import batches, candidates, schema_version, specs
+from workers.store.schema import batches, candidates, schema_version
 from workers.store.specs import KnownSpecs
 from workers.types import (
     BatchSpec,
@@ -112,17 +111,13 @@ class SqlStore:
         if spec.budget.max_money is not None and price is None:
             raise SpecError("max_money needs a price per engine-hour")
         encoded = codec.encode_spec(spec)
-        new_id, key = _new_id(), rows.stored_key(idempotency_key, tenant)
-
-        def work(connection: Connection) -> str:
-            known = _find_by_key(connection, key, codec.request_hash(encoded))
-            if known is None and not _is_there(connection, new_id):
-                values = _new_batch(spec, encoded, key, tenant) | _priced(price)
-                connection.execute(insert(batches).values(id=new_id, **values))
-                connection.execute(insert(specs).values(batch_id=new_id, spec=encoded))
-            return known or new_id
-
-        batch_id = self._database.write(work)
+        new_id = requests.new_id()
+        key = requests.stored_key(idempotency_key, tenant)
+        write = partial(
+            requests.write,
+            batch_id=new_id, spec=spec, encoded=encoded, key=key, price=price, tenant=tenant,
+        )  # fmt: skip
+        batch_id = self._database.write(write)
         if batch_id == new_id:
             self._specs.keep(batch_id, encoded, spec)
         return self.get_batch(batch_id), batch_id == new_id
@@ -135,8 +130,8 @@ class SqlStore:
         Raises IdempotencyConflictError when that was another request.
         """
         request = codec.request_hash(codec.encode_spec(spec))
-        key = rows.stored_key(idempotency_key, tenant)
-        known = self._database.read(lambda at: _find_by_key(at, key, request))
+        key = requests.stored_key(idempotency_key, tenant)
+        known = self._database.read(lambda at: requests.find(at, key, request))
         return None if known is None else self.get_batch(known)
 
     def get_batch(self, batch_id: str) -> BatchRecord:
@@ -373,48 +368,3 @@ def _told_when_repeated(admit: Callable[..., list[LedgerRow]]) -> Callable[..., 
 def _bring_up_to_date(connection: Connection) -> None:
     migrate(connection)
     novelty.bring_up_to_date(connection)
-
-
-def _find_by_key(connection: Connection, key: str | None, request_hash: str) -> str | None:
-    if key is None:
-        return None
-    query = select(batches.c.id, batches.c.request_hash).where(batches.c.idempotency_key == key)
-    found = connection.execute(query).first()
-    if found is None:
-        return None
-    if found.request_hash != request_hash:
-        raise IdempotencyConflictError(
-            f"the idempotency key {rows.own_key(key)!r} belongs to {found.id}, which was another "
-            "request: send a new key"
-        )
-    return str(found.id)
-
-
-def _is_there(connection: Connection, batch_id: str) -> bool:
-    """Whether it was written already, by a transaction whose end nobody heard of."""
-    query = select(batches.c.id).where(batches.c.id == batch_id)
-    return connection.execute(query).first() is not None
-
-
-def _new_batch(
-    spec: BatchSpec, encoded: str, key: str | None, tenant: str | None
-) -> dict[str, Any]:
-    return {
-        "idempotency_key": key,
-        "tenant": tenant,
-        "request_hash": codec.request_hash(encoded),
-        "status": Status.VALIDATING.value,
-        "created_at": time.time(),
-        "total": spec.count,
-    }
-
-
-def _priced(price: Price | None) -> dict[str, Any]:
-    if price is None:
-        return {}
-    return {"price_per_engine_hour": price.per_engine_hour, "currency": price.currency}
-
-
-def _new_id() -> str:
-    """Ids sort by the time of their making."""
-    return f"batch_{time.time_ns() // 1000:014x}{secrets.token_hex(4)}"

@@ -1,0 +1,12 @@
+"""Imports onnxruntime the way it must be; importing this imports nothing heavy."""
+
+import os
+from typing import Any
+
+
+def import_onnxruntime() -> Any:
+    """The module. After usearch 2.26 an import of onnxruntime 1.31 ends the process, before it not."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or its import leaves a file in TMPDIR
+    import onnxruntime
+
+    return onnxruntime
