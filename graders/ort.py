@@ -5,7 +5,7 @@ from typing import Any
 
 
 def import_onnxruntime() -> Any:
-    """The module. After usearch 2.26 an import of onnxruntime 1.31 ends the process, before it not."""
+    """The module. Imported after usearch 2.26, version 1.31 ends the process; before it, not."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or its import leaves a file in TMPDIR
     import onnxruntime
 
