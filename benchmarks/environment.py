@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+NVIDIA_SMI = "nvidia-smi"
 RESULTS = Path(__file__).parent / "results"
 _ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -48,8 +50,50 @@ def _commit() -> str:
     return done.stdout.strip()
 
 
+def visible_gpus(fields: str) -> list[tuple[str, ...]]:
+    """The index of each GPU that this process may use, and these fields of nvidia-smi's.
+
+    CUDA_VISIBLE_DEVICES is read as CUDA does, with indices in nvidia-smi's order; a slice of a GPU
+    (MIG) is not told. Empty where there is no GPU, or the tool fails.
+    """
+    command = [NVIDIA_SMI, f"--query-gpu=index,uuid,{fields}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    lines = [tuple(cell.strip() for cell in line.split(",")) for line in done.stdout.splitlines()]
+    rows = [row for row in lines if len(row) == 3 + fields.count(",")]  # others are remarks
+    return [(row[0], *row[2:]) for row in _chosen(rows, os.environ.get("CUDA_VISIBLE_DEVICES"))]
+
+
+def _chosen(rows: list[tuple[str, ...]], wanted: str | None) -> list[tuple[str, ...]]:
+    """Of rows that begin with index and UUID, those wanted; a UUID may be its beginning only."""
+    if wanted is None:
+        return rows
+    chosen: list[tuple[str, ...]] = []
+    for word in map(str.strip, wanted.split(",")):
+        by_uuid = word.startswith("GPU-")
+        found = [row for row in rows if (row[1].startswith(word) if by_uuid else row[0] == word)]
+        if not found:  # CUDA sees none of those that follow
+            break
+        chosen += found
+    return chosen
+
+
+def _gpus() -> dict[str, str]:
+    """Those that this process may use, their driver, and the CUDA of PyTorch where it is loaded."""
+    rows = visible_gpus("driver_version,name,memory.total")
+    kinds = Counter(f"{name}, {memory} MiB" for _, _, name, memory in rows)
+    told = {}
+    if rows:
+        told["gpus"] = "; ".join(f"{count} x {kind}" for kind, count in kinds.items())
+        told["gpu_driver"] = rows[0][1]
+    cuda = getattr(getattr(sys.modules.get("torch"), "version", None), "cuda", None)
+    return {**told, "cuda": str(cuda)} if cuda else told
+
+
 def describe_environment() -> dict[str, str]:
-    """CPU, cores, versions, commit and the command that was typed, without this machine's paths."""
+    """CPU, GPUs, versions, commit and the command that was typed, without this machine's paths."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -59,6 +103,7 @@ def describe_environment() -> dict[str, str]:
     return {
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
+        **_gpus(),
         "system": platform.platform(),
         "python": platform.python_version(),
         **versions,

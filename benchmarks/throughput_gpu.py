@@ -1,29 +1,26 @@
 """How busy the GPUs are while a block runs, as NVIDIA's own tool tells it."""
 
 import shutil
-import subprocess
 import threading
 from types import TracebackType
 from typing import Self
 
-QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+from benchmarks.environment import NVIDIA_SMI, visible_gpus
+
 EVERY_S = 0.5
 
 
 class GpuWatch:
-    """Samples every half second; `mean` is the share of time that kernels ran, over all GPUs.
-
-    None where there is no GPU, or the block was over before the first sample.
-    """
+    """Samples every half second the GPUs that this process may use."""
 
     def __init__(self) -> None:
-        self._samples: list[float] = []
+        self._samples: dict[str, list[float]] = {}
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        if shutil.which(QUERY[0]):
-            self._thread = threading.Thread(target=self._sample, daemon=True)
+        if shutil.which(NVIDIA_SMI):
+            self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
         return self
 
@@ -37,14 +34,21 @@ class GpuWatch:
         if self._thread:
             self._thread.join()
 
-    @property
-    def mean(self) -> float | None:
-        """Between 0 and 1."""
-        return sum(self._samples) / len(self._samples) if self._samples else None
+    def sample(self) -> None:
+        """Ask once."""
+        for gpu, percent in visible_gpus("utilization.gpu"):
+            if percent.isdigit():
+                self._samples.setdefault(gpu, []).append(int(percent) / 100)
 
-    def _sample(self) -> None:
+    @property
+    def busy(self) -> dict[str, float]:
+        """Each GPU that worked, by its index, and the share of the time, 0 to 1, that it did.
+
+        Empty where no sample found one at work, or the block was over before the first.
+        """
+        worked = {gpu: shares for gpu, shares in self._samples.items() if any(shares)}
+        return {gpu: sum(shares) / len(shares) for gpu, shares in worked.items()}
+
+    def _watch(self) -> None:
         while not self._over.wait(EVERY_S):
-            done = subprocess.run(QUERY, capture_output=True, text=True, check=False)
-            shares = [float(line) / 100 for line in done.stdout.split() if line.isdigit()]
-            if shares:
-                self._samples.append(sum(shares) / len(shares))
+            self.sample()
