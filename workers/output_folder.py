@@ -98,8 +98,9 @@ class OutputFolder:
         """The names of the parts that are whole."""
         with _told(self.url):
             self._files.invalidate_cache()
-            found = self._files.glob(f"{self._root}/{PARTS}/*.json")
-        return {Path(name).stem for name in found}
+            folder = f"{self._root}/{PARTS}"
+            found = self._files.ls(folder, detail=False) if self._files.isdir(folder) else ()
+        return {Path(name).stem for name in found if name.endswith(".json")}
 
     def write_part(self, name: str, rows: Sequence[Row]) -> Counts:
         """Write the rows of one part by their `outcome`; its counts come last and make it whole.
@@ -172,6 +173,7 @@ def _schema() -> Any:
     evidence = {
         "quote": text, "reason": text, "start": whole, "end": whole, "against": text,
         "source_start": whole, "source_end": whole, "supports": arrow.bool_(),
+        "claim": text, "probability": arrow.float64(),
     }  # fmt: skip
     grade = {
         "grader": text,

@@ -12,6 +12,7 @@ from workers.types import Outcome
 
 FAILING_ROW = 20
 FAILING_START = 8
+RETIRE_AFTER_FAILED = 8
 RETIRE_AFTER = 30
 RETIRE_CHANCE = 1e-6
 PRIOR_PASSES = 16
@@ -29,10 +30,11 @@ class Oversampler:
 
     Each source is drawn from once in turn; after that the next draw goes to the source with the
     fewest samples, accepted or expected of its draws in flight, so that samples spread evenly;
-    there, 30 draws in a row that brought nothing weigh as much as one sample, or a poor source
-    would take all draws. A source is retired when its prompt is too long, and when at least
-    `RETIRE_AFTER` judged draws in a row brought nothing, so many that at the pass rate of the
-    other sources (its own, while they have none) this had a chance below `RETIRE_CHANCE`. As
+    there, 30 draws in a row that brought nothing weigh as much as one sample, and so does each that
+    failed, or a poor source would take all draws. A source is retired when its prompt is too long,
+    when `RETIRE_AFTER_FAILED` of its draws failed in a row while others' were judged, and when at
+    least `RETIRE_AFTER` judged draws in a row brought nothing, so many that at the pass rate of
+    the other sources (its own, while they have none) this had a chance below `RETIRE_CHANCE`. As
     long as nothing at all passes, no source is retired for that.
     """
 
@@ -47,12 +49,13 @@ class Oversampler:
         self._judged = [0] * sources
         self._pending = [0] * sources
         self._misses = [0] * sources
+        self._failures = [0] * sources
+        self._judged_before_failing = [0] * sources
         self._retired: dict[int, str] = {}
         self._fresh = 0
         self._queue: list[tuple[float, int]] = []
         self._total_accepted = 0
         self._total_judged = 0
-        self._total_failed = 0
         self._failed_in_a_row = 0
 
     @property
@@ -109,11 +112,16 @@ class Oversampler:
         if too_long:
             self._retired[source] = "prompt too long for the model"
             return
-        self._total_failed += 1
         self._failed_in_a_row += 1
+        if not self._failures[source]:
+            self._judged_before_failing[source] = self._total_judged
+        self._failures[source] += 1
+        others_go_on = self._total_judged > self._judged_before_failing[source]
+        if self._failures[source] >= RETIRE_AFTER_FAILED and others_go_on:
+            self._retired[source] = f"{self._failures[source]} draws in a row failed"
 
     def _observe_judged(self, source: int, accepted: bool) -> None:
-        self._failed_in_a_row = 0
+        self._failed_in_a_row = self._failures[source] = 0
         self._total_judged += 1
         self._judged[source] += 1
         self._total_accepted += accepted
@@ -163,12 +171,12 @@ class Oversampler:
                 return source
 
     def _expected(self, source: int) -> float:
-        """Samples accepted plus those expected of draws in flight, and a share for misses.
+        """Samples accepted plus those expected of draws in flight, and what misses weigh.
 
         The source's own pass rate is pulled towards one half with the weight of two draws.
         """
         rate = (self._accepted[source] + 1) / (self._judged[source] + 2)
-        misses = self._misses[source] / RETIRE_AFTER
+        misses = self._misses[source] / RETIRE_AFTER + self._failures[source]
         return self._accepted[source] + rate * self._pending[source] + misses
 
     def _enqueue(self, source: int) -> None:

@@ -49,9 +49,10 @@ class Budget:
     """Limits; None is no limit.
 
     `max_candidates` counts draws and is kept exactly. `max_tokens` counts the prompt and completion
-    tokens of the candidates in the ledger, rejected ones too; not the tokens that graders have the
-    model generate, nor those of failed candidates. It is looked at after each admission, and no
-    more is drawn than the mean price so far affords, so it may be overshot by what was in flight.
+    tokens of the candidates in the ledger, rejected ones and those that failed after they were
+    written too; not the tokens that graders have the model generate. It is looked at after each
+    admission, and no more is drawn than the mean price so far affords, so it may be overshot by
+    what was in flight.
     `max_seconds` is the time that the batch has drawn, over all its runs; loading its model does
     not count. `max_money` needs a price,
     counts what the engines' busy time costs at it, and is kept as `max_tokens` is.

@@ -54,6 +54,12 @@ def test_a_folder_a_glob_and_a_url_name_many_files(tmp_path: Path) -> None:
         assert read_sources(InputConfig(path=path)) == SOURCES
 
 
+def test_a_file_may_have_brackets_in_its_name(tmp_path: Path) -> None:
+    as_json_lines(tmp_path)
+    (tmp_path / "rows.jsonl").rename(tmp_path / "rows[1].jsonl")
+    assert read_sources(InputConfig(path=f"{tmp_path}/rows[1].jsonl")) == SOURCES
+
+
 def test_storage_that_fsspec_knows_is_read_by_its_url() -> None:
     with fsspec.open("memory://bucket/rows.jsonl", "wt") as stream:
         stream.write("\n".join(json.dumps(row) for row in ROWS))

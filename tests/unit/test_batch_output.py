@@ -1,5 +1,6 @@
 """The output folder belongs to one job, and every part in it is whole."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import fsspec
 import pyarrow.parquet
 import pytest
 
+from graders.types import Evidence
 from workers.dataset_card import dataset_card
 from workers.errors import ExportError
 from workers.output_folder import Counts, OutputFolder
@@ -43,6 +45,12 @@ def test_a_part_written_twice_counts_once(folder: OutputFolder) -> None:
     assert folder.counts() == Counts(3, 1, 1)
 
 
+def test_a_folder_may_have_brackets_in_its_name(tmp_path: Path) -> None:
+    OutputFolder(str(tmp_path / "run[1]")).write_part("part-1", ROWS)
+    again = OutputFolder(str(tmp_path / "run[1]"))
+    assert again.finished_parts() == {"part-1"} and again.counts() == Counts(2, 1, 1)
+
+
 def test_a_second_try_with_another_outcome_leaves_nothing_of_the_first(
     folder: OutputFolder, tmp_path: Path
 ) -> None:
@@ -58,6 +66,8 @@ def test_what_passed_and_the_rest_are_apart_and_have_one_schema(tmp_path: Path) 
     rejects = pyarrow.parquet.read_table(tmp_path / "out/rejects/part-1.parquet")
     assert data["id"].to_pylist() == ["a", "c"] and rejects["id"].to_pylist() == ["b", "d"]
     assert data.schema == rejects.schema
+    evidence = data.schema.field("grades").type.value_type.field("evidence").type.value_type
+    assert {field.name for field in evidence} == {item.name for item in fields(Evidence)}
     assert not list((tmp_path / "out").rglob(".*"))
 
 

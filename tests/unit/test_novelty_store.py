@@ -3,12 +3,15 @@
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from older_schemas import TO_2, TO_3, TO_4
+from older_schemas import TO_2, TO_3, TO_4, TO_5
+from sqlalchemy import func, select
 
 from graders.config import NoveltyConfig
 from graders.gate import Gate
@@ -17,6 +20,7 @@ from graders.types import Candidate, Grade, Source, Verdict
 from workers.errors import StoreError
 from workers.store import SqlStore
 from workers.store.connection import Database
+from workers.store.schema import novelty_vectors
 from workers.types import BatchSpec, Draw, LedgerRow, Outcome, Produced
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +171,7 @@ def test_a_database_of_the_first_schema_keeps_its_texts(url: str, opened: Open) 
     admit(store, batch_id, text_of(0))
     raw(
         url,
+        *TO_5,
         *TO_4,
         *TO_3,
         *TO_2,
@@ -266,6 +271,28 @@ def test_texts_admitted_while_the_check_was_off_are_embedded_later(opened: Open)
     admit(plain, batch_id, OTHER, RIVER)
     store = opened(ADMITTED, ToyEmbedder())
     assert outcomes(admit(store, batch_id, REPHRASED, first=2)) == [REJECTED]
+
+
+def test_two_processes_that_embed_older_texts_at_once_leave_none_out(opened: Open) -> None:
+    both = threading.Barrier(2)
+
+    class Together(ToyEmbedder):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            if len(texts) > 1:
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    both.wait(5)
+            return super().embed(texts)
+
+    plain = opened()
+    batch_id = plain.create_batch(SPEC)[0].id
+    admit(plain, batch_id, *[some_words(f"w{n}-", 0, 30) for n in range(60)], OTHER, RIVER)
+    stores = [opened(ADMITTED, Together()) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda store: store.novelty.outlook([]), stores))
+    assert outcomes(admit(stores[0], batch_id, REPHRASED, first=62)) == [REJECTED]
+    with stores[0]._database._engine.begin() as connection:
+        covered = connection.execute(select(func.sum(novelty_vectors.c.texts))).scalar_one()
+    assert covered == 62
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

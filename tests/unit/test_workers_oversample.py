@@ -130,6 +130,27 @@ def test_no_source_is_retired_as_long_as_nothing_passes_anywhere() -> None:
     assert not oversampler.retired
 
 
+@pytest.mark.parametrize(
+    ("sources", "count", "window"), [(2, 60, 4), (10, 500, 64), (100, 2000, 64)]
+)
+def test_a_source_that_always_fails_is_retired_and_does_not_end_the_batch(
+    sources: int, count: int, window: int
+) -> None:
+    rng = random.Random(sources)
+    oversampler = Oversampler(count, [str(n) for n in range(sources)], window)
+    in_flight: list[int] = []
+    accepted = failed = 0
+    while accepted < count:
+        in_flight += oversampler.plan(len(in_flight))
+        source = in_flight.pop(0)
+        passes = source != 1 and rng.random() < 0.7
+        oversampler.observe(source, FAILED if source == 1 else ACCEPTED if passes else REJECTED)
+        accepted, failed = accepted + passes, failed + (source == 1)
+        assert not oversampler.failing
+    assert failed <= 8 + window
+    assert oversampler.retired == {"1": f"{failed} draws in a row failed"}
+
+
 def test_eight_failures_at_the_start_or_twenty_in_a_row_later_mean_that_the_engine_fails() -> None:
     start, later = Oversampler(10, ["a"], 8), Oversampler(10, ["a"], 8)
     later.observe(0, REJECTED)

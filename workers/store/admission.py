@@ -126,10 +126,8 @@ def _word_on(item: Prepared, gate: Gate, check: NoveltyCheck, room: int) -> Ledg
 
 
 def _refused(produced: Produced, grades: tuple[Grade, ...], verdict: Verdict) -> LedgerRow:
-    """Rejected; but failed when no grader that stands in the way gave an opinion."""
-    if all(failure.ungraded for failure in verdict.failures):
-        reasons = "; ".join(f"{item.grader}: {item.reason}" for item in verdict.failures)
-        return _row(produced, grades, verdict, f"grader_error: {reasons}")
+    if verdict.undecided:
+        return _row(produced, grades, verdict, f"grader_error: {verdict.undecided}")
     return _row(produced, grades, verdict, outcome=Outcome.REJECTED)
 
 

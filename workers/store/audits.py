@@ -59,12 +59,15 @@ class Audits:
         )
 
     def samples(self, batch_id: str, seqs: Sequence[int]) -> list[LedgerRow]:
-        """The accepted rows with these numbers, in this order."""
-
-        query = select(candidates).where(
-            candidates.c.batch_id == batch_id,
-            candidates.c.outcome == Outcome.ACCEPTED.value,
-            candidates.c.seq.in_(seqs),
+        """The drawn rows with these numbers, in this order."""
+        drawn = (audit_draws.c.batch_id == batch_id) & (audit_draws.c.seq == candidates.c.seq)
+        query = (
+            select(candidates)
+            .join(audit_draws, drawn)
+            .where(
+                candidates.c.batch_id == batch_id,
+                candidates.c.outcome == Outcome.ACCEPTED.value,
+            )
         )
 
         def work(connection: Connection) -> tuple[BatchSpec, Sequence[RowMapping]]:

@@ -19,7 +19,7 @@ from graders.novelty.embedding import DIMENSIONS, Embedder, Vectors
 from graders.novelty.semantic import REWRITE_COSINE
 from graders.ort import import_onnxruntime
 from workers.store.connection import Database
-from workers.store.schema import novelty_texts, novelty_vectors
+from workers.store.schema import novelty_texts, novelty_vectors, schema_version
 
 FORMAT = "usearch-f16-cos-1"
 NEIGHBOURS = 8
@@ -61,8 +61,11 @@ class StoredMeanings:
             def write(
                 connection: Connection, ids: list[int] = ids, vectors: Vectors = vectors
             ) -> None:
+                connection.execute(select(schema_version).with_for_update()).all()
+                missing = self._without_vector(connection)  # another process fills gaps, too
                 for id_, vector in zip(ids, vectors, strict=True):
-                    self.save(connection, id_, vector[None])
+                    if id_ in missing:
+                        self.save(connection, id_, vector[None])
 
             database.write(write)
 

@@ -3,6 +3,7 @@
 All that needs no lock is done before the transaction of an admission.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -121,8 +122,9 @@ class NoveltyOfStore:
         """Write a protected set, with embeddings where they can be made."""
         embedder = self._embedder() if self._embedder else None
         vectors = embedder.embed([text for _, text in items]) if embedder else None
+        now = time.time()
         self._database.write(
-            lambda connection: protection.add(connection, name, items, embedder, vectors)
+            lambda connection: protection.add(connection, name, items, embedder, vectors, now)
         )
 
     def close(self) -> None:

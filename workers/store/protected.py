@@ -1,7 +1,6 @@
 """Protected sets: benchmark items and other texts that nothing admitted may repeat."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -66,16 +65,24 @@ def add(
     items: Sequence[tuple[str, str]],
     embedder: Embedder | None,
     vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]] | None,
+    created_at: float,
 ) -> None:
-    """Write a set of (label, text). Raises StoreError when the name is taken."""
+    """Write a set of (label, text). Raises StoreError when the name is taken.
+
+    The set that has this very `created_at` is this one: the database went away after it was
+    written, and before it said so.
+    """
     _wait_for_admissions(connection)
-    taken = select(protected_sets.c.name).where(protected_sets.c.name == name)
-    if connection.execute(taken).first() is not None:
+    taken = select(protected_sets.c.created_at).where(protected_sets.c.name == name)
+    there = connection.execute(taken).scalar()
+    if there == created_at:
+        return
+    if there is not None:
         raise StoreError(
             f"{name} is protected already: give this one another --name, or first "
             f"winnow protect --remove {name}"
         )
-    connection.execute(insert(protected_sets).values(name=name, created_at=time.time()))
+    connection.execute(insert(protected_sets).values(name=name, created_at=created_at))
     rows = [
         {
             "set_name": name,
