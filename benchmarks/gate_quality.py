@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import gate_quality_baselines as baselines
 from benchmarks.environment import RESULTS, describe_environment, write_result
 from benchmarks.gate_quality_analysis import Scored, figures, pool, rank_models, score_set
-from benchmarks.gate_quality_guarantee import SPLITS, Choose, check_guarantee
+from benchmarks.gate_quality_guarantee import SPLITS, Choose, check_guarantee, choose_threshold
 from benchmarks.gate_quality_plots import plot_guarantee, plot_reliability, plot_risk_coverage
 from benchmarks.gate_quality_published import compare
 from benchmarks.gate_quality_report import write_report
@@ -153,21 +153,6 @@ def analyse(
 def shipped_scores(run: Run, name: str) -> Scored:
     """The scores of the first grader that applied to a set: the one that ships."""
     return next(iter(run.scored[name].values()))
-
-
-def choose_threshold(
-    scores: Sequence[float],
-    right: Sequence[bool],
-    sources: Sequence[str],
-    alpha: float,
-    delta: float,
-    seed: int,
-) -> float | None:
-    """The threshold that the shipped calibration certifies, or None where it refuses."""
-    from graders.calibration import Certificate, certify
-
-    found = certify(scores, right, sources, alpha=alpha, delta=delta, seed=seed)
-    return found.threshold if isinstance(found, Certificate) else None
 
 
 def draw(run: Run, report: Mapping[str, Any], out: Path) -> None:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gate_quality_analysis import Scored
 from benchmarks.gate_quality_scores import show_progress
+from graders.calibration import Certificate, certify
 from graders.calibration.bounds import log_binomial_tail
 from graders.metrics.inputs import Bools, Floats
 
@@ -26,6 +26,19 @@ CHANCE = 0.01
 
 Choose = Callable[[Sequence[float], Sequence[bool], Sequence[str], float, float, int], float | None]
 """(scores, right, sources, alpha, delta, seed) to a threshold; None: refused."""
+
+
+class Scored(Protocol):
+    """Labelled texts with their scores: arrays of shape (texts,)."""
+
+    @property
+    def scores(self) -> Floats: ...
+
+    @property
+    def right(self) -> Bools: ...
+
+    @property
+    def clusters(self) -> NDArray[np.str_]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,19 @@ def check_guarantee(
     return {
         f"{alpha:.2f}": _for_alpha(scored, choose, alpha, splits, seed, name) for alpha in ALPHAS
     }
+
+
+def choose_threshold(
+    scores: Sequence[float],
+    right: Sequence[bool],
+    sources: Sequence[str],
+    alpha: float,
+    delta: float,
+    seed: int,
+) -> float | None:
+    """The threshold that the shipped calibration certifies, or None where it refuses."""
+    found = certify(scores, right, sources, alpha=alpha, delta=delta, seed=seed)
+    return found.threshold if isinstance(found, Certificate) else None
 
 
 def _for_alpha(

@@ -1,7 +1,9 @@
 """How many samples are wrong before the gate and after it, against truth no grader sees.
 
 Every candidate that the model writes is kept and judged twice: by the gate, and by an oracle that
-knows what the source was rendered from. Run: python -m benchmarks.truth --help
+knows what the source was rendered from. With the oracle's word for labels, certificates are asked
+for on random halves of the candidates and held against the other halves. Run: python -m
+benchmarks.truth --help
 """
 
 import argparse
@@ -14,8 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.environment import RESULTS, describe_environment, write_result
+from benchmarks.gate_quality_guarantee import SPLITS, check_guarantee, choose_threshold
 from graders.config import GradersConfig
+from graders.metrics.inputs import Bools, Floats
 from graders.novelty import MemoryIndex, fingerprint, novelty_grade
 from graders.panel import Panel
 from graders.registry import build_gate, build_graders
@@ -28,6 +35,9 @@ from workers.types import Draw, Produced
 
 AIMS = {"problem_set": 0.01, "essay": 0.03, "dialogue": 0.03}
 KEPT_AIM = 0.80
+CALIBRATED = {"problem_set": "answers", "essay": "consistency", "dialogue": "consistency"}
+"""The grader that a certificate for the recipe would rest on."""
+NO_SCORE = -1.0
 COLUMNS = ("wrong_before", "wrong_after", "false_after", "undecided_after", "good_kept")
 
 
@@ -38,6 +48,18 @@ class Case:
     produced: Produced
     truth: Truth
     passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What one grader said of all candidates, each about a source of its own."""
+
+    scores: Floats
+    right: Bools
+
+    @property
+    def clusters(self) -> NDArray[np.str_]:
+        return np.arange(len(self.scores)).astype(np.str_)
 
 
 def wilson(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
@@ -133,6 +155,16 @@ def summarise(recipe_name: str, cases: Sequence[Case], seconds: float) -> dict[s
     }
 
 
+def scores_of(recipe_name: str, cases: Sequence[Case]) -> Scores:
+    """The calibrated grader's lowest score of each candidate; NO_SCORE where it has none."""
+    found = []
+    for case in cases:
+        grades = [g for g in case.produced.grades if g.grader == CALIBRATED[recipe_name]]
+        known = [grade.score for grade in grades if grade.score is not None]
+        found.append(min(known) if known and len(known) == len(grades) else NO_SCORE)
+    return Scores(np.array(found), np.array([not case.truth.wrong for case in cases]))
+
+
 def _wrongs(cases: Sequence[Case]) -> dict[str, dict[str, float | int]]:
     """The share wrong, and its parts: false, and undecided, of which some may be false as well."""
     wrong = [case.truth for case in cases if case.truth.wrong]
@@ -165,6 +197,22 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     for name, row in results.items():
         cells = (cell(row[key]) for key in COLUMNS)
         lines.append(f"| `{name}` | {row['candidates']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def guarantee_table(results: dict[str, dict[str, Any]]) -> str:
+    """A Markdown table of what certificates promised, and how often they missed it."""
+    lines = [
+        f"| recipe, grader | at most wrong | granted, of {SPLITS} | missed | wrong, mean | yield |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in results.items():
+        for found in row["guarantee"].values():
+            mean = "" if found["mean_error"] is None else f"{100 * found['mean_error']:.1f}%"
+            lines.append(
+                f"| `{name}`, `{CALIBRATED[name]}` | {found['alpha']:.0%} | {found['granted']} "
+                f"| {found['misses']} | {mean} | {found['yield']:.0%} |"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -226,11 +274,14 @@ def main() -> None:
             )
         )
         results[name] = summarise(name, cases, time.perf_counter() - began)
-        print(table({name: results[name]}), flush=True)
+        scored = scores_of(name, cases)
+        found = check_guarantee(scored, choose_threshold, SPLITS, arguments.seed, name)
+        results[name]["guarantee"] = found
+        print(table({name: results[name]}), guarantee_table({name: results[name]}), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     report = {"environment": environment, "seed": arguments.seed, "recipes": results}
     write_result(arguments.out / "truth.json", report)
-    (arguments.out / "truth.md").write_text(table(results))
+    (arguments.out / "truth.md").write_text(f"{table(results)}\n{guarantee_table(results)}")
     plot(results, arguments.out / "truth.png")
 
 

@@ -21,10 +21,22 @@ from graders.equivalence import load_math_verify, same_answer
 from graders.errors import UngradedError
 from graders.final_answer import answer_in
 from graders.grounding import is_negative
+from graders.quantities import find_quantities
 from graders.types import Candidate, Evidence, Grade
 
 SHORT_WORDS: Final = 8
-"""A body of at most so many words is one answer, not a text of claims."""
+"""A body of at most so many words is one answer, unless it is a sentence that states something."""
+_FEWEST_OF_SENTENCE: Final = 4
+_FINITE: Final = frozenset(
+    "is are was were be been has have had do does did can could will would shall should may might "
+    "must isn't aren't wasn't weren't doesn't didn't".split()
+)
+_QUALIFIERS: Final = frozenset(
+    "new old north south east west northern southern eastern western central upper lower inner "
+    "outer great greater little lesser saint st san santa mount mt lake cape port fort gulf "
+    "equatorial".split()
+)
+"""Before a name, words that make it another's: New York is not York."""
 _SENTENCE_WORDS: Final = 30
 MAX_CLAIMS: Final = 200
 BY_WORDS: Final = "words"
@@ -34,6 +46,7 @@ _SHOWN: Final = 300
 _STATED: Final = re.compile(
     r"(?:^|\n)[ \t>*]*(?:final )?answer[ \t*]*[:=]|\\boxed|####", re.IGNORECASE
 )
+_WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
@@ -55,7 +68,7 @@ class AgreementGrader:
     """
 
     name = "agreement"
-    version = "2"
+    version = "3"
 
     def __init__(
         self,
@@ -135,7 +148,10 @@ class AgreementGrader:
         start, end = (at, at + len(given)) if at >= 0 else (None, None)
         other = next((answer for answer in answers if answer not in agreeing), answers[0])
         passes = share >= self.config.threshold
-        found = Evidence(given, told, start, end, other[:_SHOWN], supports=passes)
+        found = Evidence(
+            given, told, start, end, other[:_SHOWN],
+            supports=passes, claim=given, probability=share,
+        )  # fmt: skip
         return Grade(self.name, self.version, share, (found,))
 
     def _evidence(self, case: _Case, n: int, support: list[float]) -> tuple[float, Evidence]:
@@ -145,8 +161,16 @@ class AgreementGrader:
         told = f"{upheld} of {len(support)} new answers support this (mean {mean:.2f})"
         base = case.candidate.text.find(case.candidate.body)
         start, end = (base + claim.start, base + claim.end) if base >= 0 else (None, None)
-        passes = mean >= self.config.threshold
-        return mean, Evidence(claim.text, told, start, end, against, supports=passes)
+        return mean, Evidence(
+            claim.text,
+            told,
+            start,
+            end,
+            against,
+            supports=mean >= self.config.threshold,
+            claim=claim.text,
+            probability=None if self._encoder is None else mean,
+        )
 
     def _ungraded(self, reason: str) -> Grade:
         return Grade(self.name, self.version, None, ungraded=reason)
@@ -222,7 +246,16 @@ def _short_answer(candidate: Candidate) -> str | None:
     if candidate.answer is not None and candidate.answer.strip():
         return candidate.answer.strip()
     body = candidate.body.strip()
-    return _stated(body) if body and len(body.split()) <= SHORT_WORDS else None
+    short = 0 < len(body.split()) <= SHORT_WORDS
+    return _stated(body) if short and not _is_sentence(body) else None
+
+
+def _is_sentence(body: str) -> bool:
+    """Whether a short body states something, and does not merely name an answer or mark one."""
+    words = body.split()
+    if len(words) < _FEWEST_OF_SENTENCE or _STATED.search(body) or not split_claims(body):
+        return False
+    return body[-1] in ".!" or not _FINITE.isdisjoint(body.casefold().split())
 
 
 def _answer_of(candidate: Candidate, text: str) -> str:
@@ -236,17 +269,36 @@ def _stated(text: str) -> str:
 
 
 def _same(one: str, other: str) -> bool:
-    """Equal in value or wording; or one stands in the other, a sentence, and neither denies."""
+    """Equal in value or wording; or one stands in the other, a sentence, and neither denies.
+
+    Numbers and letters of options are compared as such alone: 500 stands in 1,500, A in "B, a dog".
+    """
     if same_answer(one, other):
         return True
-    short, long = sorted((_plain(one), _plain(other)), key=len)
-    if not any(char.isalpha() for char in short) or len(long.split()) > _SENTENCE_WORDS:
+    short, long = sorted((one, other), key=lambda text: len(_words(text)))
+    if any(char.isdigit() for char in one + other) or find_quantities(short):
         return False
-    return f" {short} " in f" {long} " and is_negative(one) == is_negative(other)
+    if sum(char.isalpha() for char in short) < 2 or len(_words(long)) > _SENTENCE_WORDS:
+        return False
+    return _stands_in(short, long) and is_negative(one) == is_negative(other)
 
 
-def _plain(text: str) -> str:
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+def _stands_in(short: str, long: str) -> bool:
+    """Whether a text has all words of another in a row, and not as part of a longer name."""
+    wanted, found = [word[0].casefold() for word in _words(short)], _words(long)
+    folded = [word[0].casefold() for word in found]
+    for at in range(len(found) - len(wanted) + 1):
+        end = at + len(wanted)
+        if folded[at:end] != wanted or (at and folded[at - 1] in _QUALIFIERS):
+            continue
+        gap = long[found[end - 1].end() : found[end].start()] if end < len(found) else "."
+        if gap.strip(" -") or not found[end][0][0].isupper():
+            return True
+    return False
+
+
+def _words(text: str) -> list[re.Match[str]]:
+    return list(_WORD.finditer(text))
 
 
 def _nearest_sentence(claim: str, answer: str) -> str:

@@ -5,6 +5,7 @@ asked, the first is greedy, the others are sampled with seeds of their own.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,8 @@ from graders.final_answer import answer_in
 from graders.prompts import SOLVE_PROMPT
 from graders.types import Candidate, Evidence, Grade
 from graders.working import Fault, check_steps, check_working
+
+logger = logging.getLogger(__name__)
 
 MAX_CHARS: Final = 20_000
 """Longest working, and longest problem, that is checked: a bound on the time a text can take."""
@@ -50,7 +53,7 @@ class AnswersGrader:
     """
 
     name = "answers"
-    version = "5"
+    version = "6"
 
     def __init__(
         self,
@@ -93,7 +96,10 @@ class AnswersGrader:
             )
         )
         for case in unsure:
-            self._compare(case)
+            try:
+                self._compare(case)
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the others are graded on
+                _fail(case, exc)
 
     async def _ask(
         self, cases: Sequence[_Case], solver: int, turns: range, temperature: float
@@ -144,7 +150,20 @@ class AnswersGrader:
 
 def _examine_all(candidates: Sequence[Candidate], config: AnswersConfig) -> list[_Case]:
     """The rules' findings: up to half a second for the longest text, so no work for the loop."""
-    return [_examine(candidate, config) for candidate in candidates]
+    cases = []
+    for candidate in candidates:
+        try:
+            case = _examine(candidate, config)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the others are graded on
+            _fail(case := _Case(candidate, None), exc)
+        cases.append(case)
+    return cases
+
+
+def _fail(case: _Case, exc: Exception) -> None:
+    """Leave a case ungraded that broke its checks, which is a fault of ours."""
+    logger.error("answers: a text can't be checked", exc_info=exc)
+    case.ungraded = f"the text can't be checked: {type(exc).__name__}"
 
 
 def _examine(candidate: Candidate, config: AnswersConfig) -> _Case:

@@ -1,10 +1,12 @@
 """Finds the equations in a text and recomputes them exactly.
 
 An equation counts as wrong only when it can be read whole: a fragment ("Ann's 5 pens + Bob's 3 = 8"
-seen from the 3), a conversion ("8 quarters = 8 * 25 cents") or algebra is left unchecked.
+seen from the 3), a conversion ("8 quarters = 8 * 25 cents", "2 hours + 30 minutes = 150 minutes"),
+a time of day or algebra is left unchecked.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,12 +22,31 @@ from graders.expressions import (
     read_expression,
 )
 from graders.lexer import Token, tokenize
+from graders.quantities import UNITS
 
 FLOAT_DIGITS: Final = 9
 """Decimals from which on a number is a computer's: it is compared as one, to so many digits."""
 _LOOK_BACK: Final = 6
+_ADDING: Final = frozenset({"+", "-", "−", "–", "plus", "minus"})
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
 _YEAR = re.compile(r"1\d{3}|20\d\d|2100")
+_CLOCK = re.compile(r"(?<![\d:.,])\d{1,2}:[0-5]\d(?![\d.])")
+_TIMES: Final = {"s": 1, "h": 3600, "m": 60}
+_MORE_UNITS: Final = (
+    ("dollar", "quarters", "1/4"), ("dollar", "dime dimes", "1/10"),
+    ("dollar", "nickel nickels", "1/20"), ("dollar", "penny pennies", "1/100"),
+    ("volume", "gallon gallons", "3.785411784"), ("volume", "quart quarts", "0.946352946"),
+    ("volume", "pint pints", "0.473176473"), ("volume", "cup cups", "0.2365882365"),
+)  # fmt: skip
+_MONTH: Final = 2_629_746
+"""Seconds of a mean month: no whole ratio to a day or a week."""
+_SIZES: Final[dict[str, tuple[str, Rational]]] = {
+    word: (
+        "time" if kind == "months" else kind,
+        Rational(size.numerator, size.denominator) * (_MONTH if kind == "months" else 1),
+    )
+    for word, (kind, size) in UNITS.items()
+} | {word: (kind, Rational(size)) for kind, words, size in _MORE_UNITS for word in words.split()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,15 @@ def _forgiven(equations: Sequence[Equation]) -> Iterator[Equation]:
 
 
 def _scan(text: str, offset: int) -> Iterator[Equation]:
+    """The equations of a text; those with a time of day ("7:30 + 45 minutes") are unchecked."""
+    clocks = {place + offset for clock in _CLOCK.finditer(text) for place in range(*clock.span())}
+    for equation in _scan_numbers(text, offset):
+        places = {o.start for o in equation.operands} | {equation.result.start}
+        is_time = not clocks.isdisjoint(places)
+        yield replace(equation, checked=False, holds=True) if is_time else equation
+
+
+def _scan_numbers(text: str, offset: int) -> Iterator[Equation]:
     tokens = tokenize(text, offset)
     place = 0
     while place < len(tokens):
@@ -197,8 +227,15 @@ def _equations(
             or _remainder(tokens, left, right)
             or _agree_in_cents(left, right, money)
         )
+        at = right.operands[0].start - offset
+        coins = {"cent", "cents"} & left.units and "$" in text[start - offset : at]
+        first, behind = (bisect_left(tokens, x, key=_start) for x in (start, at + offset))
+        signs = {token.text for token in tokens[first:behind] if token.kind == "operator"}
+        converts = _converts(left, right, signs, bool(coins))
         checked = _is_checked(left, right, chained=place > 0) and (
-            holds or not (left.lettered or right.lettered)
+            not converts
+            if holds and signs <= _ADDING
+            else holds or not (converts or left.lettered or right.lettered)
         )
         final = Operand(stated, result.text, result.start, result.end, result.percent)
         yield Equation(
@@ -206,6 +243,10 @@ def _equations(
             holds or not checked, tuple(left.operands), final, checked,
         )  # fmt: skip
         start = right.operands[0].start
+
+
+def _start(token: Token) -> int:
+    return token.start
 
 
 def _is_checked(left: Expression, right: Expression, *, chained: bool) -> bool:
@@ -217,6 +258,36 @@ def _is_checked(left: Expression, right: Expression, *, chained: bool) -> bool:
     if right.operators:
         return not left.unit
     return chained and left.unit == right.unit
+
+
+def _converts(left: Expression, right: Expression, signs: set[str], coins: bool) -> bool:
+    """Whether an equation goes from one unit to another, and is not for us to recompute.
+
+    So does a sum of two units of one kind ("2 hours + 30 minutes"), and whatever is off by their
+    ratio ("6 feet / 2 inches = 36"); but "3 hours * 60 minutes = 170 minutes" is wrong.
+    """
+    words = left.units | right.units
+    if not signs.isdisjoint(_ADDING) and (
+        coins or {"am", "pm"} <= words or any(len(s) > 1 for s in _sizes(left.units))
+    ):
+        return True
+    if not left.value or not right.value:
+        return False
+    ratio = left.value / right.value
+    return any(ratio * one == other for s in _sizes(words) for one in s for other in s - {one})
+
+
+def _sizes(words: set[str]) -> list[set[Rational]]:
+    """The sizes of the units among some words, those of one kind together."""
+    sizes: dict[str, set[Rational]] = {}
+    timed = any(_SIZES.get(word, ("",))[0] == "time" for word in words)
+    for word in words:
+        if word in _SIZES or word in _TIMES:
+            kind, size = _SIZES.get(word, ("", Integer(1)))
+            if timed and word in _TIMES:
+                kind, size = "time", Integer(_TIMES[word])
+            sizes.setdefault(kind, set()).add(size)
+    return list(sizes.values())
 
 
 def _agree(left: Expression, right: Expression, sign: str) -> bool:
@@ -238,17 +309,18 @@ def _decimals(operand: Operand) -> int:
 def _rounds_to(value: Rational, right: Expression, sign: str) -> bool:
     """Whether the stated decimal is the value, rounded or cut off."""
     places = _decimals(right.operands[-1])
-    if right.value is None or not (places or sign in "≈≃"):
+    if right.value is None or not (places or right.percent or sign in "≈≃"):
         return False
     target = right.value * 100 if right.percent else right.value
-    scales = (1, 100) if right.percent else (1,)
+    whole = right.percent and not places
+    scales = (100,) if whole else (1, 100) if right.percent else (1,)
     off = [(abs(value * s) - abs(target)) * 10**places for s in scales]
     endless = any(prime not in (2, 5) for prime in _primes(int(value.q)))
     if target == 0 or value * target < 0:
         return bool(value == target)
     cut_off = places >= 2 and endless and any(0 <= gap < 1 for gap in off)
     close = any(2 * abs(gap) <= 1 for gap in off)
-    return cut_off or (close and (places >= 2 or endless or sign in "≈≃"))
+    return cut_off or (close and (places >= 2 or endless or whole or sign in "≈≃"))
 
 
 def _primes(number: int) -> Iterator[int]:

@@ -159,6 +159,7 @@ def evidence_of(case: Case, claim: Claim, finding: Finding) -> Evidence:
         against=line.text if line else None,
         source_start=line.start if line else None,
         source_end=line.start + len(line.text) if line else None,
+        claim=claim.text,
     )
 
 

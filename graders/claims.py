@@ -1,7 +1,8 @@
 """Splits a text into claims with their exact offsets: text[claim.start:claim.end] == claim.text.
 
-Questions and small talk make no claim; `split_sentences` still returns them, marked as such.
-What is small talk is a closed list (`graders.small_talk`): whatever is not on it states something.
+Questions and small talk make no claim; `split_sentences` still returns them, marked as such. To
+it a bare yes or no to a question is a statement, one that rests on the sentence before. What is
+small talk is a closed list (`graders.small_talk`): whatever is not on it states something.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from graders.small_talk import is_small_talk
+from graders.small_talk import bare_answer, is_answer, is_small_talk
 from graders.wrapped import find_wrapped
 
 Mood = Literal["statement", "question", "talk"]
@@ -54,14 +55,18 @@ class Claim:
 
 
 def split_claims(text: str, start: int = 0) -> list[Claim]:
-    """The statements of text[start:] that can be true or false, in order."""
-    return [claim for claim in split_sentences(text, start) if claim.mood == "statement"]
+    """The statements of text[start:] that can be true or false by themselves, in order.
+
+    A bare yes or no is none of them: what it states is in the question before it.
+    """
+    stated = (claim for claim in split_sentences(text, start) if claim.mood == "statement")
+    return [claim for claim in stated if bare_answer(claim.text) is None]
 
 
 def split_sentences(text: str, start: int = 0) -> list[Claim]:
     """Every sentence of text[start:], questions and small talk included, in order."""
     speakers = frozenset(_repeated_speakers(text))
-    found = []
+    found, before = [], ""
     for low, high in _blocks(text, start):
         for begin, end in _sentences(text, _skip_lead(text, low, high, speakers), high):
             sentence = text[begin:end]
@@ -69,7 +74,8 @@ def split_sentences(text: str, start: int = 0) -> list[Claim]:
                 inner = slice(*wrapped)
                 found.append(Claim(sentence[inner], begin + inner.start, begin + inner.stop))
             elif any(char.isalnum() for char in sentence):
-                found.append(Claim(sentence, begin, end, _mood(sentence)))
+                found.append(Claim(sentence, begin, end, _mood(sentence, before)))
+            before = sentence
     return found
 
 
@@ -165,7 +171,8 @@ def _token_ends(token: str, following: str) -> bool:
     return True
 
 
-def _mood(sentence: str) -> Mood:
+def _mood(sentence: str, before: str) -> Mood:
     if sentence.rstrip("\"'”’)]").endswith("?"):
         return "question"
-    return "talk" if is_small_talk(sentence) else "statement"
+    talk = is_small_talk(sentence) and not is_answer(sentence, before)
+    return "talk" if talk else "statement"

@@ -86,7 +86,17 @@ class AnswersConfig(_Options):
 
 
 class ConsistencyConfig(_Options):
-    """Is every claim supported by the source? Scores the probability that all of them are."""
+    """Is every claim supported by the source? Scores the probability that all of them are.
+
+    As `model` serve a folder of `winnow train-grader` and, by folder or hub name (`name@revision`
+    for a revision), any sequence classifier that transformers loads without code of its own:
+    two labels such as MiniCheck's (`lytang/MiniCheck-RoBERTa-Large`,
+    `lytang/MiniCheck-DeBERTa-v3-Large`; unnamed, the second is "supported"), three as of an NLI
+    model, in any order, or one logit (`vectara/hallucination_evaluation_model@hhem-1.0-open`).
+    Also a T5 that was trained as `lytang/MiniCheck-Flan-T5-Large`. HHEM 2 needs code of its own
+    and is refused, and so is a checkpoint that lacks weights. Some need `pip install
+    sentencepiece`.
+    """
 
     kind: Literal["consistency"] = "consistency"
     threshold: Score = Field(
@@ -95,7 +105,8 @@ class ConsistencyConfig(_Options):
     model: str | None = Field(
         default="winnow-entailment",
         description="the cross-encoder that reads prose and JSON sources: 'winnow-entailment' is "
-        "the shipped one; a folder or a hub name of a sequence classifier; null: rules alone",
+        "the shipped one; a folder or a hub name of a sequence classifier, with @revision if need "
+        "be; null: rules alone",
     )
     support_label: str | None = Field(
         default=None, description="that model's label for 'supported', where its own names differ"
@@ -116,7 +127,12 @@ class ConsistencyConfig(_Options):
 
 
 class NoveltyConfig(_Options):
-    """Is the text new? Scores 1 minus the similarity to the nearest text."""
+    """Is the text new? Scores 1 minus the similarity to the nearest text.
+
+    As `max_copied_words`, 50 lies above what answers quote in good faith (4 of the 1,318 in
+    RAGTruth quote more of their source in a row), and as many tokens in a row count as a copy in
+    Lee et al. 2022, "Deduplicating training data", section 4.
+    """
 
     kind: Literal["novelty"] = "novelty"
     threshold: Score = Field(
@@ -141,7 +157,10 @@ class NoveltyConfig(_Options):
         description="words in a row from a protected text that make a copy; 0: never by this rule",
     )
     max_copied_words: int | None = Field(
-        default=None, ge=1, description="most words in a row from the source; null: any number"
+        default=50,
+        ge=0,
+        description="most words in a row from the source, which a longer text may repeat if it is "
+        "a word problem; 0 or null: any number",
     )
 
     @model_validator(mode="after")

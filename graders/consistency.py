@@ -2,16 +2,26 @@
 
 Prose and JSON sources: the entailment model reads every claim, and what the rules find is learned
 evidence beside it. Labelled lines and word problems: the rules decide, then the model's opinion;
-where no model is asked about labelled lines, the entailment model reads those claims, too.
+where no model is asked about them, the entailment model reads those claims, too, but for what the
+rules have recomputed.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from graders.base import Complete
-from graders.cases import Case, ask_model, check_by_rules, open_case
+from graders.cases import (
+    COMPARED,
+    Case,
+    ask_model,
+    check_by_rules,
+    evidence_of,
+    open_case,
+    sound_results,
+)
+from graders.claims import Claim
 from graders.config import ConsistencyConfig
 from graders.entailment.evidence import LIKELY, claim_evidence, score_of
 from graders.entailment.foreign import count_foreign_names
@@ -25,8 +35,11 @@ from graders.entailment.model import (
 )
 from graders.entailment.pooling import Kind, Pooling, WorstClaim, features_of, load_pooling
 from graders.entailment.premise import find_terms
-from graders.entailment.support import claim_support, claims_support
+from graders.entailment.support import claims_support
 from graders.errors import UngradedError
+from graders.grounding import Finding, check_claim, held_line, index_source
+from graders.quantities import find_quantities
+from graders.small_talk import asked_of, bare_answer
 from graders.types import Candidate, Evidence, Grade
 
 NO_CLAIM = "no checkable claim: nothing in the text states what could be true or false"
@@ -34,14 +47,15 @@ NOTHING_COMPARED = (
     "the rules had nothing to compare in {count} of {total} claims, and there is neither a model "
     "to ask nor an entailment model to read them"
 )
+DENIED = "the claim denies what the source says: {line!r}"
 _READ = ("prose", "json")
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The entailment model's opinion of one case: of each claim, and pooled."""
+    """The entailment model's opinion of one case: of each claim read, by place, and pooled."""
 
-    supports: tuple[Support, ...]
+    supports: Mapping[int, Support]
     features: tuple[float, ...]
     probability: float
 
@@ -51,13 +65,14 @@ class ConsistencyGrader:
 
     Where rules decide, any objection puts the score below one half: half the share of claims
     without one. `complete` asks the model that writes the texts for its opinion on those; without
-    it, or with `judge` off, the entailment model has the last word on labelled lines, and without
-    that a text about them is ungraded unless every claim was compared with a value of the source.
+    it, or with `judge` off, the entailment model has the last word, and without that a text is
+    ungraded unless every claim was compared with a value of the source, or recomputed. A bare yes
+    or no counts as what it makes of the question before it.
     `encoder` stands in for `config.model`. All work is done beside the event loop.
     """
 
     name = "consistency"
-    version = "4"
+    version = "5"
 
     def __init__(
         self,
@@ -100,7 +115,8 @@ class ConsistencyGrader:
         await self.start()
         if self._encoder is None:
             return None
-        return await asyncio.to_thread(claim_support, self._encoder, source, claim, context)
+        [support] = await asyncio.to_thread(_supports, self._encoder, source, [claim], [context])
+        return support
 
     async def features(self, candidates: Sequence[Candidate]) -> list[tuple[float, ...] | None]:
         """What `fit_pooling` learns from; None for a text that the model can't read."""
@@ -116,6 +132,7 @@ class ConsistencyGrader:
             return case
         try:
             check_by_rules(case)
+            _hold_answers(case)
         except UngradedError as exc:
             return str(exc)
         return (self._foreign(case) if self._encoder is not None else None) or case
@@ -143,24 +160,33 @@ class ConsistencyGrader:
         if self._encoder is None:
             return False
         asked = self.complete is not None and self.config.judge
-        return not self._is_judged(case) or (case.kind == "labelled" and not asked)
+        return not self._is_judged(case) or not asked
 
     def _read(self, case: Case | str) -> "_Reading | str | None":
         """The entailment model's opinion; a reason where it fails; None where it is not asked."""
-        if isinstance(case, str) or not case.claims or not self._is_read(case):
+        if isinstance(case, str) or not self._is_read(case) or not (places := _unsolved(case)):
             return None
         assert self._encoder is not None
-        claims = [claim.text for claim in case.claims]
+        claims = [case.claims[n].text for n in places]
+        before = [case.contexts[n] for n in places]
         try:
-            supports = claims_support(self._encoder, case.source.text, claims, case.contexts)
+            supports = _supports(self._encoder, case.source.text, claims, before)
         except UngradedError as exc:
             return str(exc)
         known = find_terms(case.source.text)
-        told = zip(supports, case.findings, claims, strict=True)
+        told = zip(supports, [case.findings[n] for n in places], claims, strict=True)
         scores = [score_of(support, found, claim, known) for support, found, claim in told]
         names = count_foreign_names(case.candidate.body, known.keys())
         features = features_of(scores, _pooled_kind(case), names)
-        return _Reading(tuple(supports), features, self._pooling.probability(features))
+        by_place = dict(zip(places, supports, strict=True))
+        # Pooling has never seen a bare answer: one that is unlikely bounds the whole text.
+        unlikely = [
+            support.probability
+            for support, claim in zip(supports, claims, strict=True)
+            if bare_answer(claim) is not None and support.probability < LIKELY
+        ]
+        pooled = min(self._pooling.probability(features), *unlikely, 1.0)
+        return _Reading(by_place, features, pooled)
 
     def _grade(self, case: Case | str, reading: "_Reading | str | None") -> Grade:
         if isinstance(case, str):
@@ -193,10 +219,10 @@ class ConsistencyGrader:
         return Grade(self.name, self.version, score, evidence)
 
     def _uncompared(self, case: Case) -> str | None:
-        """Why the silence of the rules about a fact sheet is no opinion; None where it is one."""
-        if case.kind != "labelled" or case.asked or self._encoder is not None:
+        """Why the silence of the rules about a source is no opinion; None where it is one."""
+        if case.kind in _READ or case.asked or self._encoder is not None:
             return None
-        count, total = case.compared.count(False), len(case.claims)
+        count, total = sum(not case.compared[n] for n in _unsolved(case)), len(case.claims)
         return NOTHING_COMPARED.format(count=count, total=total) if count else None
 
     def _ungraded(self, reason: str) -> Grade:
@@ -217,11 +243,75 @@ def _pooled_kind(case: Case) -> Kind:
     return "json" if case.kind == "json" else "labelled" if case.kind == "labelled" else "prose"
 
 
+def _unsolved(case: Case) -> list[int]:
+    """The places of the claims that rest on the source, not on a sum that the rules recomputed."""
+    places = list(range(len(case.claims)))
+    if case.kind != "problem":
+        return places
+    sums = sound_results(case.candidate.body)
+    numbers = [{q.value for q in find_quantities(claim.text)} for claim in case.claims]
+    return [n for n in places if case.findings[n] or not numbers[n] & sums]
+
+
+def _hold_answers(case: Case) -> None:
+    """Hold a bare yes or no against the source by the words of the question that it answers."""
+    index = index_source(case.source.text)
+    for n, claim in enumerate(case.claims):
+        answer = _answer(claim.text, case.contexts[n])
+        if answer is None or case.findings[n]:
+            continue
+        yes, asked = answer
+        line = held_line(Claim(asked, 0, len(asked)), index)
+        said = f"{'Yes' if yes else 'No'}: {asked}"
+        found = [
+            f for f in check_claim(Claim(said, 0, len(said)), index, frozenset()) if not f.start
+        ]
+        if case.kind == "labelled" and not yes:
+            found = [Finding(said, 0, DENIED.format(line=line.text), line)] if line else []
+        if found:
+            case.findings[n] = [Finding(claim.text, 0, f.reason, f.line) for f in found]
+            case.evidence[n] = [evidence_of(case, claim, f) for f in case.findings[n]]
+        elif yes and line:
+            held = evidence_of(case, claim, Finding(claim.text, 0, COMPARED, line))
+            case.evidence[n] = [replace(held, supports=True)]
+        case.compared[n] = bool(found) or (yes and line is not None)
+
+
+def _answer(claim: str, before: str) -> tuple[bool, str] | None:
+    """Whether a claim that is but a yes or no says yes, and to what; None for all others."""
+    yes = bare_answer(claim) if before else None
+    return None if yes is None else (yes, asked_of(before) or before.rstrip("?"))
+
+
+def _supports(
+    encoder: MeasuringEncoder, source: str, claims: Sequence[str], contexts: Sequence[str]
+) -> list[Support]:
+    """`claims_support`; for a bare yes that of what was asked, for a bare no its complement."""
+    answers = [_answer(claim, before) for claim, before in zip(claims, contexts, strict=True)]
+    read, before = list(claims), list(contexts)
+    for n, answer in enumerate(answers):
+        if answer:
+            read[n], before[n] = f"{answer[1][:1].upper()}{answer[1][1:]}.", ""
+    found = claims_support(encoder, source, read, before)
+    for n, answer in enumerate(answers):
+        if answer:
+            chance = found[n].probability
+            found[n] = Support(chance if answer[0] else 1 - chance)
+    return found
+
+
 def _ranked(case: Case, reading: _Reading) -> tuple[Evidence, ...]:
     """Unlikely claims, the worst first; then what only the rules object to; then the rest."""
-    places = sorted(range(len(case.claims)), key=lambda n: reading.supports[n].probability)
+    places = sorted(reading.supports, key=lambda n: reading.supports[n].probability)
     found = [claim_evidence(case, n, reading.supports[n]) for n in places]
     unlikely = [items for items in found if not items[0].supports]
     likely = [items for items in found if items[0].supports]
     doubts = [item for items in likely for item in items[1:]]
-    return (*chain(*unlikely), *doubts, *case.asides, *(items[0] for items in likely))
+    unread = [case.evidence[n] for n in range(len(case.claims)) if n not in reading.supports]
+    return (
+        *chain(*unlikely),
+        *doubts,
+        *case.asides,
+        *(items[0] for items in likely),
+        *chain(*unread),
+    )

@@ -14,7 +14,7 @@ MAX_ANSWER: Final = 400
 
 BOXED = re.compile(r"\\f?boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 HASHES = re.compile(r"(?<!#)####[ \t]*+(?=[^\n])")
-NUMBER = re.compile(r"-?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\s?%?")
+NUMBER = re.compile(r"[-−]?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?\s?%?")
 _NAME = r"answer\**(?:[ \t]*\([^()\n]{1,40}\))?[ \t]*"
 _LINE = re.compile(
     r"(?:(?:^|\n)[ \t>*#]*(?:the[ \t]+)?(?:final[ \t]+)?|\bfinal[ \t]+)"
@@ -23,7 +23,7 @@ _LINE = re.compile(
 )
 _INLINE = re.compile(rf"\b{_NAME}(?:is\b[ \t]*:?|[:=])\**\s{{0,9}}", re.IGNORECASE)
 _LEAD = re.compile(rf"^\W*(?:the\s+)?(?:final\s+)?{_NAME}(?:is\b|:)\s*:?", re.IGNORECASE)
-_LAST_LINE = re.compile(r"(?:^|\n)[ \t]*A:[ \t]*(?=[^\n]+\s*$)")
+_LAST_LINE = re.compile(r"(?:^|\n)[ \t]*A:[ \t]*+(?=[^\n]++\s*+$)")
 _TURN = re.compile(r"<\|[a-z_]{1,20}\|>")
 _BETWEEN = re.compile(r"(?:[\s$,;()\[\]\\]|and|quad|text|[{}])*")
 _ANNOTATION = re.compile(r"<<[^<>]{0,200}>>")

@@ -174,4 +174,5 @@ def _evidence(case: _Case) -> Iterator[Evidence]:
             at if at >= 0 else None,
             at + len(ruling.quote) if at >= 0 else None,
             supports,
+            claim.text,
         )

@@ -19,7 +19,7 @@ _SCALED = re.compile(
 _SCIENTIFIC = re.compile(r"(?<![\w.])(\d{1,20}(?:\.\d{1,20})?)[eE]([+-]?\d{1,2})(?![\w.])")
 _PARTS: Final = {
     **{name: part.denominator for name, part in FRACTIONS.items()},
-    "halve": 2, "fourth": 4, "seventh": 7, "ninth": 9,
+    "halve": 2,
 }  # fmt: skip
 _PART = rf"(?P<part>{'|'.join(sorted(_PARTS, key=len, reverse=True))})"
 _MIXED = re.compile(
@@ -32,11 +32,14 @@ _SPELLED_PARTS: Final = tuple(
     for top, plural in (("an?|one", ""), (_WORDS, "s"), (r"\d{1,3}", "(?<!quarter)s"))
 )
 """A third, two thirds, 2 thirds; but 3 quarters may well be coins."""
+_LOOKALIKES: Final = str.maketrans({"\u017f": "s", "\u0131": "i", "\u0130": "I", "\u212a": "K"})
+"""Letters that match s, i and k where case is ignored, and that no table of words has."""
 _GLYPHS: Final = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅕": "1/5"}
 
 
 def plain_numbers(text: str) -> str:
     """The text with scales, powers of ten, halves and glyphs multiplied out or as fractions."""
+    text = text.translate(_LOOKALIKES)
     for glyph, plain in _GLYPHS.items():
         text = re.sub(rf"(?<=\d)\s?{glyph}", f" {plain}", text).replace(glyph, plain)
     text = _MIXED.sub(_mixed, text)
@@ -51,6 +54,7 @@ def plain_numbers(text: str) -> str:
 
 def plain_dozens(text: str) -> str | None:
     """The text with its "5 dozen" as 60; None when it has none."""
+    text = text.translate(_LOOKALIKES)
     match = _DOZEN.search(text)
     if match is None:
         return None

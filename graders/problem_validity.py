@@ -204,8 +204,13 @@ def _parts_of_things(sentence: str) -> Iterator[Found]:
     for match in _SHARE_OF.finditer(sentence):
         share, count = _share(match["share"]), int(match["count"].replace(",", ""))
         if share is not None and _is_whole(match["what"]) and (share * count).denominator != 1:
-            reason = f"{match[0]} comes to {float(share * count):g}, no whole number"
+            reason = f"{match[0]} comes to {_shown(share * count)}, no whole number"
             yield match[0], match.start(), reason
+
+
+def _shown(value: Fraction) -> str:
+    """A value as people write it; one too large for that as whole and part."""
+    return f"{float(value):g}" if value < 10**15 else f"more than {value // 1}"
 
 
 def _is_decimal(quantity: Quantity) -> bool:

@@ -1,7 +1,7 @@
 """Finds numbers, ordinals, years and their units in a text, as exact values with offsets."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
@@ -34,9 +34,12 @@ FRACTIONS: Final = {
     "halves": Fraction(1, 2),
     "third": Fraction(1, 3),
     "quarter": Fraction(1, 4),
+    "fourth": Fraction(1, 4),
     "fifth": Fraction(1, 5),
     "sixth": Fraction(1, 6),
+    "seventh": Fraction(1, 7),
     "eighth": Fraction(1, 8),
+    "ninth": Fraction(1, 9),
     "tenth": Fraction(1, 10),
 }
 
@@ -53,15 +56,16 @@ _UNITS: Final = (
     ("mass", "kg kilogram kilograms kilo kilos", 1000),
     ("mass", "ton tons tonne tonnes", 10**6),
     ("mass", "pound pounds lb lbs", Fraction(45359237, 100000)),
+    ("mass", "oz ounce ounces", Fraction(45359237, 1600000)),
     ("volume", "l litre litres liter liters", 1),
     ("volume", "ml millilitre millilitres milliliter milliliters", Fraction(1, 1000)),
     ("area", "km2 km² sqkm", 1),
     ("celsius", "°c celsius", 1),
     ("fahrenheit", "°f fahrenheit", 1),
     ("kelvin", "kelvin kelvins", 1),
-    ("time", "second seconds", 1),
-    ("time", "minute minutes min", 60),
-    ("time", "hour hours h", 3600),
+    ("time", "second seconds sec secs", 1),
+    ("time", "minute minutes min mins", 60),
+    ("time", "hour hours h hr hrs", 3600),
     ("time", "day days", 86400),
     ("time", "week weeks", 604800),
     ("months", "month months", 1),
@@ -81,12 +85,17 @@ _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _NUMERIC = re.compile(
     rf"(?P<money>[$€£]\s?)?(?P<whole>(?<![\w.]){_DIGITS}|(?<=[$€£]){_DIGITS})"
     r"(?P<ordinal>(?:st|nd|rd|th)\b)?(?P<decade>s\b)?"
-    r"(?P<over>/\d{1,15}(?!\d))?(?:[ -](?P<scale>hundred|thousand|million|billion)\b)?"
+    r"(?P<over>/\d{1,15}(?!\d))?(?:[ -](?P<scale>[Hh]undred|[Tt]housand|[Mm]illion|[Bb]illion)\b)?"
 )
 _WORDS = sorted([*SMALL, *TENS, *SCALES, *ORDINALS, "dozen"], key=len, reverse=True)
 _WORD_NUMBER = re.compile(
     rf"\b(?:{'|'.join(_WORDS)})"
     rf"(?:(?:[ -]|(?<=hundred|housand|million)\sand\s)(?:{'|'.join(_WORDS)}))*\b",
+    re.IGNORECASE,
+)
+_PART_NAMES: Final = "|".join(sorted(FRACTIONS, key=len, reverse=True))
+_SHARE = re.compile(
+    rf"\b(?P<top>{'|'.join([*SMALL])})[ -](?P<part>{_PART_NAMES})(?P<plural>s?)\b(?!-\w)",
     re.IGNORECASE,
 )
 _MINUS = re.compile(
@@ -134,7 +143,8 @@ class Quantity:
 
 def find_quantities(text: str) -> list[Quantity]:
     """Every number of the text in order, in digits or spelled out, with its unit."""
-    found = [*_numerals(text), *_spelled(text)]
+    numerals = list(_numerals(text))
+    found = [*numerals, *_spelled(text, numerals)]
     zeros = {tail.end() for q in found if (tail := _BELOW_ZERO.match(text, q.end))}
     signed = [_signed(q, text) for q in found if not (q.value == 0 and q.end in zeros)]
     return sorted(signed, key=lambda quantity: quantity.start)
@@ -198,24 +208,62 @@ def _unit(text: str, end: int, money: str | None) -> tuple[str, Fraction] | None
     return unit
 
 
-def _spelled(text: str) -> Iterator[Quantity]:
-    for match in _WORD_NUMBER.finditer(text):
+def _spelled(text: str, numerals: Sequence[Quantity]) -> Iterator[Quantity]:
+    """Numbers in words; the scale of a numeral ("2.5 million") is no number of its own."""
+    masked = _masked(text, [(quantity.start, quantity.end) for quantity in numerals])
+    shares = dict(_shares(masked))
+    for (start, end), share in shares.items():
+        yield _worded(text, start, end, share, _unit(text, end, None))
+    for match in _WORD_NUMBER.finditer(_masked(masked, list(shares))):
         words = re.split(r"[ -]|\sand\s", match[0].lower())
         value = spelled_value(words)
         if value is None:
             continue
         ordinal = words[-1] in ORDINALS
-        unit = None if ordinal else _unit(text, match.end(), None)
-        yield Quantity(
-            match[0],
-            match.start(),
-            match.end(),
-            Fraction(value),
-            unit[0] if unit else None,
-            value * unit[1] if unit else None,
-            ordinal=ordinal,
-            spelled=True,
-        )
+        start, end = match.span()
+        if words[1:] == ["second"] and words[0] in SMALL:
+            ordinal, end, value = False, start + len(words[0]), SMALL[words[0]]
+        unit = None if ordinal else _unit(text, end, None)
+        yield _worded(text, start, end, Fraction(value), unit, ordinal=ordinal)
+
+
+def _worded(
+    text: str,
+    start: int,
+    end: int,
+    value: Fraction,
+    unit: tuple[str, Fraction] | None,
+    *,
+    ordinal: bool = False,
+) -> Quantity:
+    dimension, base = (unit[0], value * unit[1]) if unit else (None, None)
+    return Quantity(
+        text[start:end], start, end, value, dimension, base, ordinal=ordinal, spelled=True
+    )
+
+
+def _shares(text: str) -> Iterator[tuple[tuple[int, int], Fraction]]:
+    """Fractions in words: "one third", "two-thirds", "three quarters of"; two quarters are coins,
+    and "two third graders" no fraction.
+    """
+    for match in _SHARE.finditer(text):
+        top, name = SMALL.get(match["top"].lower()), match["part"].lower()
+        part = FRACTIONS.get(name)
+        if top is None or part is None or not 0 < top < part.denominator:
+            continue
+        if (top > 1) is not bool(match["plural"]):
+            continue
+        if name != "quarter" or text.startswith(" of ", match.end()):
+            yield match.span(), top * part
+
+
+def _masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with what stands at these offsets, in order, overwritten with zeros."""
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces += [text[at:start], "0" * (end - start)]
+        at = end
+    return "".join([*pieces, text[at:]])
 
 
 def spelled_value(words: list[str]) -> int | None:

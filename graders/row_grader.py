@@ -3,9 +3,11 @@
 Earlier accepted rows count as admitted: a later row that repeats one is not new.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 from graders.base import Complete, Grader, Models
@@ -82,6 +84,7 @@ class RowGrader:
         self._without = () if novelty else (NOVELTY,)
         self._built: dict[str, Grader] = {}
         self._indexed: set[str] = set()
+        self._building, self._admitting = asyncio.Lock(), Lock()
 
     def read(self, row: Mapping[str, Any], index: int) -> Candidate:
         """One row as a Candidate. Raises GraderConfigError; see `candidate_from_row`."""
@@ -106,12 +109,7 @@ class RowGrader:
         for names, members in groups.items():
             results = await self._grade_alike(names, [candidates[n] for n in members])
             judged.update(zip(members, results, strict=True))
-        output = []
-        for n, candidate in enumerate(candidates):
-            gate = self._gate(self._names(candidate))
-            admitted = self._admit(candidate, judged[n], gate, str(rows[n]["id"]))
-            output.append(row_result(rows[n]["id"], admitted, gate))
-        return output
+        return await asyncio.to_thread(self._admit_all, rows, candidates, judged)
 
     async def aclose(self) -> None:
         """Close every grader that was needed."""
@@ -144,11 +142,28 @@ class RowGrader:
         return [_with_ungraded(judged[n], names, c) for n, c in enumerate(candidates)]
 
     async def _started(self, name: str) -> Grader:
-        if name not in self._built:
-            (grader,) = build_graders(self._config, [name], self._complete, self._models)
-            await grader.start()
-            self._built[name] = grader
-        return self._built[name]
+        """The one grader of this name; batches graded at once wait for its start."""
+        async with self._building:
+            if name not in self._built:
+                (grader,) = build_graders(self._config, [name], self._complete, self._models)
+                await grader.start()
+                self._built[name] = grader
+            return self._built[name]
+
+    def _admit_all(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        candidates: Sequence[Candidate],
+        judged: Mapping[int, Judged],
+    ) -> list[dict[str, Any]]:
+        """Row results in order. Seconds of work on long rows, so run beside the event loop."""
+        output = []
+        with self._admitting:  # the index is not for several threads at once
+            for n, candidate in enumerate(candidates):
+                gate = self._gate(self._names(candidate))
+                admitted = self._admit(candidate, judged[n], gate, str(rows[n]["id"]))
+                output.append(row_result(rows[n]["id"], admitted, gate))
+        return output
 
     def _admit(self, candidate: Candidate, judged: Judged, gate: Gate, id_: str) -> Judged:
         """Judge novelty last and in order; what is accepted joins the index."""

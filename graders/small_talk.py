@@ -1,6 +1,7 @@
 """Which sentences are small talk: greetings, thanks and a tutor's phrases, by a closed list.
 
-Promises that a sentence with content of its own is none, whoever it speaks to.
+Promises that a sentence with content of its own is none, whoever it speaks to; and no bare yes or
+no to a question that has content.
 """
 
 import re
@@ -79,6 +80,46 @@ _REQUESTS: Final = (
     rf"{_LET} (?:look at|turn to|move on to|go on to|start with|begin with|go back to|study) (.+)",
 )
 _REQUEST: Final = re.compile(f"{_HAIL}(?:{'|'.join(_REQUESTS)})", re.IGNORECASE | re.DOTALL)
+_ANSWER: Final = re.compile(r"[^\w?]*(yes|no)(?:[,.!;:…\"”’')]|$|\s+that\b)", re.IGNORECASE)
+_ASKED: Final = re.compile(
+    r"(?:(?:and|but|so|then|well|okay|ok|also|now|oh),? )*"
+    r"(?:(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|must|may|might)"
+    r"(?:n['’]t)?|cannot) (?P<asked>[^?]+)\?+[\"”’')]*",
+    re.IGNORECASE,
+)
+_AGREED: Final = re.compile(r"\w,? (?:right|correct|isn['’]t it|is it not)\?+$", re.IGNORECASE)
+_BETWEEN_US: Final = frozenset("you your i me my we us our".split())
+_IDLE: Final = _EMPTY | frozenset(
+    "it there anything everything else any more other clear done make makes sense true ready "
+    "helpful useful".split()
+)
+
+
+def bare_answer(sentence: str) -> bool | None:
+    """True for a mere yes ("Yes, that is right."), False for a mere no; None for all else."""
+    said = _ANSWER.match(sentence)
+    return said[1].lower() == "yes" if said and is_small_talk(sentence) else None
+
+
+def asked_of(question: str) -> str | None:
+    """What a yes/no question is about, without its verb: "the Danube in Asia"; None where it is
+    none, asks something of the other speaker, or has no content ("Is that clear?").
+    """
+    match = _ASKED.fullmatch(question)
+    words = {word.lower() for word in _WORD.findall(match["asked"])} if match else set()
+    idle = words <= _IDLE and not any(char.isdigit() for char in question)
+    return None if match is None or idle or words & _BETWEEN_US else match["asked"].strip()
+
+
+def is_answer(sentence: str, question: str) -> bool:
+    """Whether a mere yes or no states something: what it was asked, or that it is not so.
+
+    A yes to "It is a river, right?" adds nothing, a no takes it back.
+    """
+    said = bare_answer(sentence)
+    if said is None:
+        return False
+    return asked_of(question) is not None or (not said and bool(_AGREED.search(question)))
 
 
 def is_small_talk(sentence: str) -> bool:

@@ -57,6 +57,8 @@ class Evidence:
     `start` and `end` are offsets of `quote` in the candidate's text, None when it has no place
     there. `against` is the span of the source, the recomputed equation or the neighbouring
     sample that decided; `source_start` and `source_end` its offsets in the source, if any.
+    `claim` is the whole sentence that the words belong to. `probability` is how likely that is
+    supported, where a model of entailment or repeated answers told.
     """
 
     quote: str
@@ -67,6 +69,8 @@ class Evidence:
     source_start: int | None = None
     source_end: int | None = None
     supports: bool = False
+    claim: str | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +104,12 @@ class Verdict:
 
     accepted: bool
     failures: tuple[Failure, ...] = ()
+
+    @property
+    def undecided(self) -> str | None:
+        """Why graders gave no opinion, where nothing else stands in the way: then the candidate
+        has failed and is not rejected.
+        """
+        if not self.failures or not all(failure.ungraded for failure in self.failures):
+            return None
+        return "; ".join(f"{item.grader}: {item.reason}" for item in self.failures)

@@ -10,12 +10,12 @@ _WH: Final = (
 _ASKING: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
-        r"(?:So,? )?(?P<said>\S.*?\w), (?:right|correct|isn['’]t it|is it not)\?",
+        r"(?:So,? )?(?P<said>\S.*?\w), (?:right|correct|isn['’]t it|is it not)",
         rf"{_START}(?:(?:did|do|didn['’]t|don['’]t) you (?:also )?know|who knew|"
         r"(?:have|haven['’]t) you (?:ever )?(?:heard|noticed|learned)|are(?:n['’]t)? you aware|"
-        r"(?:can|could|would) you believe|isn['’]t it (?:\w+ )?\w+) that (?P<said>\S.*?)\?+",
+        r"(?:can|could|would) you believe|isn['’]t it (?:\w+ )?\w+) that (?P<said>\S.*)",
         rf"{_START}did(?:n['’]t)? you (?:also )?know,? "
-        rf"(?!(?:{_WH})\b)(?P<said>\S+(?: \S+){{2,}}?)\?+",
+        rf"(?!(?:{_WH})\b)(?P<said>\S+(?: \S+){{2,}})",
     )
 )
 
@@ -25,7 +25,8 @@ def find_wrapped(sentence: str) -> tuple[int, int] | None:
 
     It asks for agreement (`It is a river, right?`) or takes what it says for granted.
     """
-    for frame in _ASKING if sentence.endswith("?") else ():
-        if match := frame.fullmatch(sentence):
+    asked = sentence.rstrip("?")
+    for frame in _ASKING if asked != sentence else ():
+        if match := frame.fullmatch(asked):
             return match.span("said")
     return None

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from graders.novelty import ProtectedTexts
+from service.certificates import check_still_holds
 from service.settings import Settings
 from workers import compose
 from workers.backends.base import Backend
@@ -41,4 +43,5 @@ async def run_stored(
         lease_seconds=settings.lease_seconds,
         cancel=cancel,
         on_progress=on_progress,
+        check=partial(check_still_holds, settings),
     )

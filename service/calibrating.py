@@ -1,16 +1,23 @@
 """Makes a calibration set: grades labelled rows and asks what error rates it can certify."""
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from graders.calibration import Certificate, Refusal
 from graders.calibration.labelled import LabelledRow
 from graders.calibration.scored_set import Grading, ScoredSet, ScoredText, certificate_for
 from graders.calibration.selection import RiskPoint, least_sources, risk_curve
-from graders.errors import CalibrationError
+from graders.errors import CalibrationError, GraderConfigError
 from graders.row_grader import RowGrader, grade_rows
+from service.certificates import asks_model, grader_options
+from service.settings import Settings
+from workers.engines.pool import EnginePool
+from workers.producer import engine_complete
+from workers.recipes import Recipe
 
 
 def check_set(rows: Sequence[LabelledRow], alpha: float, delta: float) -> None:
@@ -36,15 +43,78 @@ def check_set(rows: Sequence[LabelledRow], alpha: float, delta: float) -> None:
         )
 
 
+def came_graded(rows: Sequence[LabelledRow]) -> bool:
+    """Whether the rows of a checked set hold grades, so that none is graded again."""
+    return bool(rows) and rows[0].grades is not None
+
+
+def model_of_batches(settings: Settings, grader: str, rows: Sequence[LabelledRow]) -> str | None:
+    """The model that this grader asks in batches which name none; None where it may ask none.
+
+    Also None for rows that came graded: who was asked then can't be told from them.
+    """
+    options = grader_options(settings.graders, grader)
+    asks = not came_graded(rows) and asks_model(grader, options)
+    return settings.model_name if asks else None
+
+
+def notices_of(rows: Sequence[LabelledRow], grading: Grading) -> list[str]:
+    """What certificates will lack or assume, for whoever made the set to mend."""
+    notices = []
+    if not grading.model and asks_model(grading.grader, grading.options):
+        notices.append(
+            f"{grading.grader} may ask the model in a batch, and asked none here: a batch is "
+            "certified only if its gate asks none either. Name the model, or configure that none "
+            "is asked"
+        )
+    if not any(row.generator for row in rows):
+        notices.append(
+            "no row names the 'model' that wrote its text: certificates will say that they assume "
+            "it to be the batch's"
+        )
+    return notices
+
+
+@asynccontextmanager
+async def opened_grader(
+    settings: Settings,
+    engines: EnginePool,
+    recipes: Mapping[str, Recipe],
+    rows: Sequence[LabelledRow],
+    grading: Grading,
+    model: str | None,
+) -> AsyncIterator[RowGrader]:
+    """The grader for these rows, every one of which it can read; the model is loaded if asked.
+
+    Raises CalibrationError, naming the row, and EngineUnavailableError.
+    """
+    names = [grading.grader]
+    reader = RowGrader(settings.graders, graders=names, recipes=recipes)
+    await asyncio.to_thread(_check_readable, rows, reader)
+    complete = None
+    if model is not None and grading.model and not came_graded(rows):
+        complete = engine_complete(await engines.get(model))
+    grader = RowGrader(
+        settings.graders, complete, models=engines.model, graders=names, recipes=recipes
+    )
+    try:
+        yield grader
+    finally:
+        await grader.aclose()
+
+
 async def score_rows(
-    rows: Sequence[LabelledRow], grading: Grading, grader: RowGrader, tell: Callable[[int], None]
+    rows: Sequence[LabelledRow],
+    grading: Grading,
+    grader: RowGrader,
+    tell: Callable[[int], None] = lambda done: None,
 ) -> list[float | None]:
     """The score of each row, from the grades that it came with, or graded now.
 
     None where the grader formed no opinion. `tell` hears how many are done. Raises
     CalibrationError for grades by another version, and for rows without one by this grader.
     """
-    if rows and rows[0].grades is not None:
+    if came_graded(rows):
         return [_given_score(row, grading) for row in rows]
     scores: list[float | None] = []
     async for result in grade_rows([row.row for row in rows], grader):
@@ -65,7 +135,7 @@ def scored_set(
     if all(score is None for score in scores):
         raise CalibrationError(
             f"{grading.grader} formed no opinion on any text; do the rows hold what it needs "
-            "(a source, a gold answer, a question and --model)?"
+            "(a source, a question), and may it ask the model that it needs?"
         )
     texts = tuple(
         ScoredText(score, row.right, row.source) for row, score in zip(rows, scores, strict=True)
@@ -91,6 +161,18 @@ def curve_of(scored: ScoredSet, delta: float, seed: int) -> list[RiskPoint]:
         delta,
         seed,
     )
+
+
+def _check_readable(rows: Sequence[LabelledRow], reader: RowGrader) -> None:
+    """Raise CalibrationError at the first row to grade that is no row, before any is graded."""
+    for number, row in enumerate(rows):
+        if row.grades is not None:
+            continue
+        try:
+            reader.read(row.row, number)
+        except GraderConfigError as exc:
+            reason = str(exc).removeprefix(f"row {number + 1}: ")
+            raise CalibrationError(f"{row.place}: {reason}") from exc
 
 
 def _given_score(row: LabelledRow, grading: Grading) -> float | None:

@@ -1,7 +1,8 @@
 """Shows what a calibration set can certify: a table, and a plot of risk against coverage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -10,34 +11,45 @@ from graders.calibration import Certificate, Refusal
 from graders.calibration.selection import RiskPoint
 from workers.errors import ExportError
 
+Json = Mapping[str, Any]
 
-def answer_table(found: Sequence[Certificate | Refusal], grader: str) -> Table:
-    """One line for each error rate asked for; each holds by itself."""
+
+def summary(found: Json) -> str:
+    """What a calibration rests on, in one line."""
+    grading = found["grading"]
+    return (
+        f"{found['rows']} texts of {found['sources']} sources, {found['wrong']} of them wrong"
+        f"; {grading['grader']} {grading['version']} gave {found['ungraded']} no score"
+    )
+
+
+def answer_table(found: Json) -> Table:
+    """One line for each error rate asked for; each holds by itself.
+
+    `found` is a calibration as `service.calibrations.described` and the gateway tell of it.
+    """
     table = Table(
         title="Of what passes, at most this share is wrong",
         caption="each line holds by itself; sources count alike",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for name in ("error rate", "confidence", f"{grader} >=", "passes", "seen wrong", "tested"):
+    score = f"{found['grading']['grader']} >="
+    for name in ("error rate", "confidence", score, "passes", "seen wrong", "tested"):
         table.add_column(name, justify="right", no_wrap=True)
-    for answer in found:
+    for answer in found["answers"]:
         table.add_row(*_cells(answer))
     return table
 
 
-def _cells(answer: Certificate | Refusal) -> tuple[str, ...]:
-    asked = f"{answer.max_error_rate:.1%}", f"{answer.confidence:.1%}"
-    if isinstance(answer, Refusal):
-        best = "no bound" if answer.threshold is None else f"best bound {answer.best_bound:.1%}"
-        return (*asked, "refused", best, "", str(answer.accepted))
-    return (
-        *asked,
-        f"{answer.threshold:.4g}",
-        f"{answer.coverage:.0%}",
-        f"{answer.observed:.1%}",
-        str(answer.accepted),
-    )
+def _cells(answer: Json) -> tuple[str, ...]:
+    asked = f"{answer['max_error_rate']:.1%}", f"{answer['confidence']:.1%}"
+    threshold, accepted = answer["threshold"], str(answer["accepted"])
+    if not answer["certified"]:
+        best = "no bound" if threshold is None else f"best bound {answer['best_bound']:.1%}"
+        return (*asked, "refused", best, "", accepted)
+    passes, wrong = f"{answer['coverage']:.0%}", f"{answer['observed']:.1%}"
+    return (*asked, f"{threshold:.4g}", passes, wrong, accepted)
 
 
 def plot_curve(

@@ -4,51 +4,82 @@ The calibration must be of the same recipe and generator, and made by the very g
 batch gets.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import asdict, replace
+from hashlib import sha256
 from typing import Any
 
 from graders.base import Completion, Model
 from graders.calibration.certificate import Certificate, Refusal, assumption_for
-from graders.calibration.scored_set import (
-    Grading,
-    ScoredSet,
-    certificate_for,
-    read_scored_set,
-)
+from graders.calibration.scored_set import Grading, ScoredSet
 from graders.config import GradersConfig, PluginConfig
 from graders.errors import CalibrationError
 from graders.registry import SHIPPED, build_graders
+from service.calibrations import calibration_of
 from service.errors import NotCertifiableError
 from service.settings import Settings
+from workers.errors import SpecError
 from workers.recipes import Recipe
+from workers.types import BatchSpec
 
 FIELD = "gate.max_error_rate"
 
 
 def certificate_of(
-    settings: Settings, recipe: Recipe, model: str, max_error_rate: float, confidence: float
+    settings: Settings,
+    recipe: Recipe,
+    model: str,
+    max_error_rate: float,
+    confidence: float,
+    uploaded: str | None = None,
 ) -> Certificate:
     """The certificate for a batch of this recipe by this model, with the threshold it needs.
 
-    Raises NotCertifiableError, with the best bound where there is one, and CalibrationError for a
-    file that can't be read.
+    It rests on the caller's own calibration, whose content is `uploaded`, else on the configured
+    one. Raises NotCertifiableError, with the best bound where there is one, and CalibrationError
+    for a calibration that can't be read.
     """
-    path = settings.calibrations.get(recipe.name)
-    if path is None:
+    calibration = calibration_of(settings, recipe.name, uploaded)
+    if calibration is None:
         raise NotCertifiableError(
-            FIELD, f"no calibration is configured for {recipe.name}; see `winnow calibrate --help`"
+            FIELD,
+            f"no calibration is configured for {recipe.name}, nor uploaded; see "
+            "`winnow calibrate --help`",
         )
-    changed = _changed_ns(path)
-    scored = _read(path, changed)
+    scored = calibration.scored
     _check_fits(scored, recipe, grading_by(settings, scored.grading.grader, model))
     _check_generator(scored, model, settings.models[model].model)
-    found = _answer(path, changed, max_error_rate, 1.0 - confidence)
+    found = calibration.answer(max_error_rate, 1.0 - confidence)
     if isinstance(found, Refusal):
         raise NotCertifiableError(FIELD, refusal_text(found), found)
-    return replace(found, assumption=assumption_for(model, scored.generators))
+    return replace(
+        found,
+        assumption=assumption_for(model, scored.generators),
+        process_sha256=_process(settings, found.grader, model),
+    )
+
+
+def check_still_holds(settings: Settings, spec: BatchSpec) -> None:
+    """Refuse to go on with a certified batch when what makes or grades its texts has changed.
+
+    Raises SpecError. Certificates of an earlier Winnow don't say what they rest on.
+    """
+    certificate = spec.certificate
+    if certificate is None or not certificate.process_sha256 or spec.model not in settings.models:
+        return
+    if certificate.process_sha256 != _process(settings, certificate.grader, spec.model):
+        raise SpecError(
+            f"the model, {certificate.grader} or its options have changed since the batch's "
+            "certificate was given, which is void now: ask for a new batch"
+        )
+
+
+def _process(settings: Settings, grader: str, model: str) -> str:
+    """Stands for the generator's checkpoint and the grading of this configuration."""
+    here = asdict(grading_by(settings, grader, model))
+    whole = json.dumps([settings.models[model].model, here], sort_keys=True)
+    return sha256(whole.encode()).hexdigest()
 
 
 def refusal_text(refusal: Refusal) -> str:
@@ -73,6 +104,9 @@ def grading_by(settings: Settings, grader: str, model: str | None) -> Grading:
     if not built:
         raise CalibrationError(f"{grader} depends on what was admitted; it can't be calibrated")
     options = grader_options(settings.graders, grader)
+    others = settings.graders.models_of([grader])
+    if others:
+        options["checkpoints"] = [settings.models[name].model for name in others]
     asked = model is not None and asks_model(grader, options)
     checkpoint = settings.models[model].model if asked and model is not None else ""
     return Grading(grader, built[0].version, options, checkpoint)
@@ -94,23 +128,6 @@ def grader_options(config: GradersConfig, grader: str) -> dict[str, Any]:
     known = grader in SHIPPED
     options = getattr(config, grader) if known else config.plugins.get(grader, PluginConfig())
     return dict(options.model_dump(mode="json", exclude={"threshold", "threads"}))
-
-
-@lru_cache(maxsize=32)
-def _read(path: Path, changed_ns: int) -> ScoredSet:
-    return read_scored_set(path)
-
-
-@lru_cache(maxsize=256)
-def _answer(path: Path, changed_ns: int, alpha: float, delta: float) -> Certificate | Refusal:
-    return certificate_for(_read(path, changed_ns), alpha, delta)
-
-
-def _changed_ns(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError as exc:
-        raise CalibrationError(f"{path}: can't be read: {exc.strerror or exc}") from exc
 
 
 def _check_fits(scored: ScoredSet, recipe: Recipe, here: Grading) -> None:

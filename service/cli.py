@@ -10,9 +10,11 @@ import typer
 from service.commands import (
     audit,
     batch,
+    bench,
     calibrate,
     costs,
     demo,
+    export,
     generate,
     grade,
     key,
@@ -42,12 +44,14 @@ app.command("grade")(grade.grade)
 app.command("batch")(batch.batch)
 app.command("calibrate")(calibrate.calibrate)
 app.command("audit")(audit.audit)
+app.command("export")(export.export)
 app.command("protect")(protect.protect)
 app.command("serve")(serve.serve)
 app.command("key")(key.key)
 app.command("costs")(costs.costs)
 app.command("train-tiny")(train_tiny.train_tiny)
 app.command("train-grader")(train_grader.train_grader)
+app.command("bench")(bench.bench)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, cast
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -153,8 +154,22 @@ class GatewayClient:
         answer = await self._json("POST", "/v1/grade", json=request)
         return cast(list[Json], answer["data"])
 
+    async def calibrate(
+        self, recipe: str, rows: Iterable[Mapping[str, Any]], **options: Any
+    ) -> Json:
+        """Keep labelled rows as the caller's calibration of a recipe; the calibration, `notices`.
+
+        `options` are the other fields of the request: grader, model, name, confidence, …
+        """
+        request = {"recipe": recipe, "rows": [dict(row) for row in rows], **options}
+        return await self._json("POST", "/v1/calibrations", json=request)
+
+    async def delete_calibration(self, recipe: str) -> Json:
+        """Forget the caller's calibration of a recipe; the one configured holds again."""
+        return await self._json("DELETE", f"/v1/calibrations/{quote(recipe, safe='')}")
+
     async def names(self, kind: str) -> list[Json]:
-        """What there is of `kind`: models, recipes or graders."""
+        """What there is of `kind`: models, recipes, graders or calibrations."""
         page = await self._json("GET", f"/v1/{kind}")
         return cast(list[Json], page["data"])
 

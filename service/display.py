@@ -174,27 +174,25 @@ def account(batch: Json) -> str:
     """The closing account of one batch, a few lines of plain text."""
     counts = batch["request_counts"]
     by = f" (by grader: {reasons(batch)})" if batch["rejected_by"] else ""
+    certificate = f"\n{certificate_text(batch['certificate'])}" if batch["certificate"] else ""
     return (
         f"{candidates(batch)} candidates = {counts['accepted']} accepted + "
         f"{counts['rejected']} rejected{by} + {counts['failed']} failed\n"
         f"pass rate {percent(batch['pass_rate'])} · {tokens(batch):,} tokens · "
         f"{speed(batch):,.0f} tokens/s · {batch['cost']['elapsed_seconds']:.1f} s"
         f"\ncost: {in_words(batch['cost'])}"
-        f"{_certificate(batch)}"
-    )
+    ) + certificate
 
 
-def _certificate(batch: Json) -> str:
-    """One line about the certificate, or nothing."""
-    found = batch["certificate"]
-    if found is None:
-        return ""
-    if not isinstance(found, Mapping):
-        found = asdict(found)
+def certificate_text(certificate: Any) -> str:
+    """The bound, what it costs in yield and what it rests on: a line each, of either shape."""
+    found = certificate if isinstance(certificate, Mapping) else asdict(certificate)
     return (
-        f"\ncertificate: at {found['confidence']:.1%} confidence at most {found['bound']:.1%} of "
+        f"certificate: at {found['confidence']:.1%} confidence at most {found['bound']:.1%} of "
         f"what passes is wrong ({found['grader']} >= {found['threshold']:.4g}; calibrated on "
-        f"{found['sources']} sources of {found['calibration_set']})"
+        f"{found['sources']} sources of {found['calibration_set']})\n"
+        f"yield: {found['coverage']:.0%} of texts are expected to pass that threshold\n"
+        f"assumption: {found['assumption']}"
     )
 
 

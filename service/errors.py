@@ -27,6 +27,7 @@ from workers.errors import (
     AuditError,
     BatchBusyError,
     BatchNotFoundError,
+    CalibrationNotFoundError,
     EngineError,
     EngineUnavailableError,
     ExportError,
@@ -41,6 +42,7 @@ from workers.errors import (
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ class NotCertifiableError(RequestError):
     def __init__(self, field: str, message: str, refusal: Refusal | None = None) -> None:
         self.refusal = refusal
         super().__init__(field, message)
+
+
+class LabelledRowsError(RequestError):
+    """Labelled rows that can't be a calibration set. The field is a row, or all of them."""
 
 
 class StreamBrokenError(Exception):
@@ -100,7 +106,19 @@ TABLE: dict[type[Exception], Problem] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         "calibration-unavailable",
         "the calibration can't be used",
-        "make it anew by `winnow calibrate`, and name it under `calibrations`",
+        "make it anew by `winnow calibrate`; upload it, or name it under `calibrations`",
+    ),
+    LabelledRowsError: Problem(
+        UNPROCESSABLE,
+        "calibration",
+        "these rows can't be a calibration",
+        "mend what the detail names and send all rows again; nothing was stored",
+    ),
+    CalibrationNotFoundError: Problem(
+        HTTPStatus.NOT_FOUND,
+        "calibration-not-found",
+        "no such calibration",
+        'GET /v1/calibrations lists them; one whose origin is "configured" is the operator\'s',
     ),
     AuditError: Problem(
         HTTPStatus.CONFLICT,
@@ -246,7 +264,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
             HTTPStatus.BAD_REQUEST, "bad-json", "the body is not JSON", HINTS[HTTPStatus(400)]
         )
         return _respond(request, problem, f"the body is not JSON: {reason}")
-    fields = [{"field": _field(item["loc"]), "message": _message(item)} for item in found]
+    shown = found[:MOST_ERRORS]
+    fields = [{"field": _field(item["loc"]), "message": _message(item)} for item in shown]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
     return _respond(request, TABLE[RequestError], detail, field=fields[0]["field"], errors=fields)
 

@@ -54,7 +54,9 @@ class Order:
         if self.url and self.recipe_files:
             raise InputError("--recipe-file is for this process; configure it at the gateway")
         if self.url and self.calibration:
-            raise InputError("--calibration is for this process; configure it at the gateway")
+            raise InputError(
+                "--calibration is for this process; upload one by `winnow calibrate --url`"
+            )
         sources = [{"id": s.id, "text": s.text} for s in read_sources(self.sources)]
         request: Json = {"recipe": self.recipe, "count": self.count, "sources": sources}
         request["budget"] = {

@@ -60,7 +60,7 @@ class BatchProgress:
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + EVERY_SECONDS
             line = f"{batch['recipe']}: {accepted}/{batch['count']} accepted · {status}"
-            self._console.print(line, soft_wrap=True)
+            self._console.print(line, soft_wrap=True, markup=False)
 
     @property
     def width(self) -> int:
@@ -69,7 +69,7 @@ class BatchProgress:
 
     def print(self, what: RenderableType) -> None:
         """Print above the bars."""
-        self._console.print(what, soft_wrap=isinstance(what, str))
+        self._console.print(what, soft_wrap=isinstance(what, str), markup=False)
 
 
 class Clock:

@@ -12,15 +12,18 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from graders.base import Complete
 from graders.errors import GraderError
 from graders.novelty import ProtectedTexts, protect_now
 from service.assembly import open_backend, run_stored
 from service.changes import Changes
+from service.errors import RequestError
 from service.metrics import Metrics
 from service.settings import ConfigurationError, Settings
 from service.sources import read_texts
 from workers.engines.pool import EnginePool
 from workers.errors import BatchBusyError, WorkerError
+from workers.producer import engine_complete
 from workers.recipes import Recipe, known_recipes
 from workers.shared_work import SharedWork
 from workers.store import BatchRecord, SqlStore
@@ -34,6 +37,8 @@ FAIL_FAST_SECONDS = 2.0
 """How long a request waits for its model's load to fail."""
 RETRY_SECONDS = 15.0
 """How long a batch that stopped for want of something (a model, room on the disk) is left alone."""
+LONGEST_PAUSE = 120.0
+"""And when it has stopped again and again without an admission."""
 
 
 @dataclass(eq=False)
@@ -43,6 +48,7 @@ class _Run:
     batch_id: str
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     progress: Progress | None = None
+    admitted: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -63,6 +69,7 @@ class BatchRunner:
         self._loads: dict[str, SharedWork[None]] = {}
         self._runs: dict[str, _Run] = {}
         self._not_before: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
         self._running = 0
         self._started = False
         self._turn = asyncio.Condition()
@@ -141,6 +148,20 @@ class BatchRunner:
     async def protected(self) -> tuple[ProtectedTexts, ...]:
         """What `protect_files` hold, made ready once. Raises GraderConfigError."""
         return await asyncio.shield(self._protected) if self._protected else ()
+
+    async def ask(self, model: str) -> Complete:
+        """This model for graders of texts that are there already; batches get their turns, too.
+
+        Raises EngineUnavailableError, and RequestError where the models are on a cluster.
+        """
+        if self.settings.backend.kind != "local":
+            raise RequestError(
+                "model",
+                "this gateway's models are on a cluster, where only batches ask them: leave it "
+                "out, or use `mode: grade` of `winnow batch`",
+            )
+        engine = await self.engines.get(model)
+        return engine_complete(engine, self.engines.turns(model))
 
     async def record(self, batch_id: str) -> BatchRecord:
         """The batch as stored. Raises BatchNotFoundError."""
@@ -223,18 +244,27 @@ class BatchRunner:
             logger.info("%s is left to another process: %s", run.batch_id, exc)
         except (WorkerError, GraderError) as exc:
             logger.error("%s stopped, to be resumed: %s", run.batch_id, exc)
-            self._not_before[run.batch_id] = time.monotonic() + RETRY_SECONDS
+            self._leave_alone(run)
         except Exception:
             logger.exception("%s stopped, to be resumed", run.batch_id)
-            self._not_before[run.batch_id] = time.monotonic() + RETRY_SECONDS
+            self._leave_alone(run)
         else:
             self._not_before.pop(run.batch_id, None)
+            self._pauses.pop(run.batch_id, None)
         finally:
             del self._runs[run.batch_id]
             self.changes.announce(run.batch_id)
 
     async def _protect(self, texts: Sequence[str]) -> tuple[ProtectedTexts, ...]:
         return (await asyncio.to_thread(protect_now, texts, self.settings.graders.novelty),)
+
+    def _leave_alone(self, run: _Run) -> None:
+        """Resume the batch later; ever later, while its runs spend work and admit nothing."""
+        pause = RETRY_SECONDS
+        if not run.admitted:
+            pause = min(2 * self._pauses.get(run.batch_id, RETRY_SECONDS / 2), LONGEST_PAUSE)
+        self._pauses[run.batch_id] = pause
+        self._not_before[run.batch_id] = time.monotonic() + pause
 
     def _has_room(self) -> bool:
         return self._running < self.settings.max_running_batches
@@ -246,6 +276,7 @@ class BatchRunner:
             if run.progress is not None:
                 self.metrics.observe(run.progress, progress, record.price, record.tenant)
             run.progress = progress
+            run.admitted |= bool(rows)
             self.changes.announce(run.batch_id)
 
         await run_stored(

@@ -7,10 +7,19 @@ its index.
 import hashlib
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    StrictBool,
+    StringConstraints,
+)
 
 from graders.calibration.certificate import Certificate
 from graders.config import Score
@@ -18,6 +27,8 @@ from graders.types import Source
 from service.certificates import certificate_of
 from service.errors import RequestError
 from service.settings import Settings
+from workers.backends.base import check_structured
+from workers.errors import SpecError
 from workers.recipes import Recipe
 from workers.types import BatchSpec, Budget
 
@@ -44,6 +55,8 @@ Storable = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Storable, StringConstraints(min_length=1, max_length=256)]
 Key = Annotated[Storable, StringConstraints(min_length=1, max_length=64)]
 Label = Annotated[Storable, StringConstraints(max_length=512)]
+Texts = Annotated[list[str], FailFast()]
+"""Of a body of 64 MB a million items may be wrong; the first says enough."""
 
 
 class _Body(BaseModel):
@@ -90,13 +103,13 @@ class BatchBody(_Body):
 
     recipe: str
     count: int = Field(ge=1)
-    sources: list[str | SourceBody] = Field(min_length=1)
+    sources: Annotated[list[str | SourceBody], FailFast()] = Field(min_length=1)
     model: str | None = None
     gate: BatchGateBody = BatchGateBody()
     budget: BudgetBody = BudgetBody()
     on_exhausted: Literal["return_partial", "fail"] = "return_partial"
     seed: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
-    protect: list[str] = []
+    protect: Texts = []
     metadata: dict[Key, Label] = Field(default={}, max_length=16)
 
 
@@ -128,11 +141,32 @@ class GradeBody(_Body):
     No field of a row may be longer than a source.
     """
 
-    rows: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_GRADE_ROWS)
+    rows: Annotated[list[dict[str, Any]], FailFast()] = Field(
+        min_length=1, max_length=MAX_GRADE_ROWS
+    )
     graders: list[str] | None = Field(default=None, min_length=1)
     gate: GateBody = GateBody()
-    protect: list[str] = []
+    protect: Texts = []
     model: str | None = None
+
+
+class CalibrationBody(_Body):
+    """Labelled texts that tell which error rates a recipe's gate can promise; `name` is theirs.
+
+    The `grader` asks `model`; left out, the default model, where it may ask one. With
+    `drop_contradictions` texts labelled both right and wrong count as wrong. `confidence` is that
+    of the answers; batches say theirs.
+    """
+
+    recipe: str
+    rows: Annotated[list[dict[str, Any]], FailFast()] = Field(
+        min_length=1, max_length=MAX_GRADE_ROWS
+    )
+    grader: str = "consistency"
+    model: str | None = None
+    name: Name | None = None
+    drop_contradictions: StrictBool = False
+    confidence: float = Field(default=CONFIDENCE, gt=0, lt=1, allow_inf_nan=False)
 
 
 def to_spec(
@@ -142,19 +176,25 @@ def to_spec(
     *,
     idempotency_key: str | None = None,
     tenant: str | None = None,
+    uploaded: str | None = None,
 ) -> BatchSpec:
-    """The batch that was asked for. Raises RequestError, naming the field.
+    """The batch that was asked for. Raises RequestError, naming the field, and CalibrationError.
 
+    `uploaded` is the content of the tenant's own calibration of the recipe, if there is one.
     Without a seed one is drawn, from the idempotency key if there is one: the same request of a
     tenant under the same key is the same batch.
     """
-    recipe = _known("recipe", body.recipe, recipes)
+    recipe = recipe_named(body.recipe, recipes)
     if body.count > settings.max_count:
-        raise RequestError("count", f"{body.count} is above this gateway's {settings.max_count}")
+        raise RequestError("count", f"{body.count} is {_above('max_count', settings.max_count)}")
     _check_graders(body.gate.thresholds, recipe)
     check_texts("protect", body.protect, settings)
     model = model_name(body.model, settings)
-    certificate = _certificate(body.gate, settings, recipe, model)
+    try:
+        check_structured(recipe, settings.models[model])
+    except SpecError as exc:
+        raise RequestError("model", str(exc)) from exc
+    certificate = _certificate(body.gate, settings, recipe, model, uploaded)
     return BatchSpec(
         recipe=body.recipe,
         count=body.count,
@@ -177,13 +217,21 @@ def model_name(asked: str | None, settings: Settings) -> str:
     return name
 
 
+def recipe_named(name: str, recipes: Mapping[str, Recipe]) -> Recipe:
+    """The recipe of this name. Raises RequestError, naming those there are."""
+    return _known("recipe", name, recipes)
+
+
 def may_ask_model(graders: Collection[str] | None) -> bool:
     """Whether any of these graders (None: whichever a row supports) could ask the model."""
     return graders is None or not WITHOUT_MODEL.issuperset(graders)
 
 
-def check_texts(field: str, texts: Iterable[str], settings: Settings) -> None:
-    """Raise RequestError at the first text that is empty, too long, or not text."""
+def check_texts(field: str, texts: Sequence[str], settings: Settings) -> None:
+    """Raise RequestError for too many, and at the first that is empty, too long, or not text."""
+    if len(texts) > settings.max_sources:
+        above = _above("max_sources", settings.max_sources)
+        raise RequestError(field, f"{len(texts)} of them are {above}")
     for index, text in enumerate(texts):
         _check_text(f"{field}[{index}]", text, settings.max_source_chars)
 
@@ -195,31 +243,45 @@ def check_row_length(index: int, row: Mapping[str, Any], settings: Settings) -> 
             _check_length(f"rows[{index}].{field[:64]}", text, settings.max_source_chars)
 
 
-def _check_length(field: str, text: str, limit: int) -> None:
+def _above(setting: str, limit: int) -> str:
+    return f"above the limit of {limit}; {setting} in winnow.toml raises it"
+
+
+def check_encodable(index: int, row: Mapping[str, Any]) -> None:
+    """Raise RequestError for a row that spells by JSON's escapes what no UTF-8 holds."""
+    try:
+        orjson.dumps(row)
+    except TypeError as exc:
+        raise RequestError(f"rows[{index}]", f"can't be written as UTF-8 JSON: {exc}") from exc
+
+
+def _check_length(field: str, text: str, limit: int, called: str = "") -> None:
     if len(text) > limit:
-        raise RequestError(field, f"{len(text)} characters; this gateway takes up to {limit}")
+        above = _above("max_source_chars", limit)
+        raise RequestError(field, f"{called}{len(text)} characters are {above}")
 
 
-def _check_text(field: str, text: str, limit: int) -> None:
-    _check_length(field, text, limit)
+def _check_text(field: str, text: str, limit: int, called: str = "") -> None:
+    _check_length(field, text, limit, called)
     if not text.strip():
-        raise RequestError(field, "is empty; a text is needed")
+        raise RequestError(field, f"{called}is empty; a text is needed")
     alien = _NOT_TEXT.search(text)
     if alien is not None:
         place = f"U+{ord(alien[0]):04X} at character {alien.start()}"
-        raise RequestError(field, f"is binary, not text: {place}")
+        raise RequestError(field, f"{called}is binary, not text: {place}")
 
 
 def _sources(given: list[str | SourceBody], settings: Settings) -> tuple[Source, ...]:
     if len(given) > settings.max_sources:
-        limit = settings.max_sources
-        raise RequestError("sources", f"{len(given)} of them; this gateway takes up to {limit}")
+        above = _above("max_sources", settings.max_sources)
+        raise RequestError("sources", f"{len(given)} of them are {above}")
     sources = []
     places: dict[str, int] = {}
     for index, item in enumerate(given):
         body = SourceBody(text=item) if isinstance(item, str) else item
         source = Source(body.id or str(index), body.text)
-        _check_text(f"sources[{index}]", source.text, settings.max_source_chars)
+        called = f"{body.id!r}: " if body.id else ""
+        _check_text(f"sources[{index}]", source.text, settings.max_source_chars, called)
         first = places.setdefault(source.id, index)
         if first != index:
             raise RequestError(
@@ -256,7 +318,7 @@ def _check_graders(thresholds: Mapping[str, float], recipe: Recipe) -> None:
 
 
 def _certificate(
-    gate: BatchGateBody, settings: Settings, recipe: Recipe, model: str
+    gate: BatchGateBody, settings: Settings, recipe: Recipe, model: str, uploaded: str | None
 ) -> Certificate | None:
     """The certificate asked for. Raises NotCertifiableError."""
     if gate.max_error_rate is None:
@@ -264,7 +326,7 @@ def _certificate(
             raise RequestError("gate.confidence", "goes with gate.max_error_rate; add that")
         return None
     confidence = CONFIDENCE if gate.confidence is None else gate.confidence
-    certificate = certificate_of(settings, recipe, model, gate.max_error_rate, confidence)
+    certificate = certificate_of(settings, recipe, model, gate.max_error_rate, confidence, uploaded)
     if certificate.grader in gate.thresholds:
         raise RequestError(
             f"gate.thresholds.{certificate.grader}",

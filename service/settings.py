@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -25,6 +26,7 @@ from pydantic_settings import (
 from graders.config import GradersConfig
 from service.tenants import KeyHash, TenantConfig, TenantName, Tenants
 from workers.backends.config import BackendConfig, LocalConfig
+from workers.config_errors import explain
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
 from workers.types import Price
 
@@ -50,8 +52,9 @@ class Settings(BaseSettings):
     (`WINNOW_GRADERS__FORM__MIN_WORDS`). `candidate_timeout_seconds` limits generating and grading
     one candidate, from when the model has a place for it. `lease_seconds` is how long the batches
     of a process that died stay untouched. `calibrations` names, for a recipe, the file that
-    `winnow calibrate` made: requests for it may then say `gate.max_error_rate`. `backend` says
-    where candidates are produced: in this process, or on a Ray cluster.
+    `winnow calibrate` made: requests for it may then say `gate.max_error_rate`, as they may where
+    their caller has uploaded a calibration, which goes before this one. `backend` says where
+    candidates are produced: in this process, or on a Ray cluster.
     `price_per_engine_hour` is what an hour of one busy engine costs, in `currency` (a label); with
     it batches are accounted for in money, too. With `tenants`, or an operator's key, every request
     under `/v1/` needs the key of one, who sees only their own batches, or of the operator, who sees
@@ -130,25 +133,35 @@ def load_settings(config: str | None = None, **flags: Any) -> Settings:
     Raises ConfigurationError.
     """
     _refuse_unknown_variables()
-    kind = _reading(_file(config))
+    file = _file(config)
     try:
-        return kind(**{name: value for name, value in flags.items() if value is not None})
+        return _reading(file)(**{key: value for key, value in flags.items() if value is not None})
     except ValidationError as exc:
-        raise ConfigurationError(_explain(exc)) from exc
-    except (SettingsError, OSError, ValueError) as exc:
+        raise ConfigurationError(explain(exc, Settings, " = ")) from exc
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigurationError(f"{file} can't be read: {exc}") from exc
+    except (SettingsError, ValueError) as exc:
         raise ConfigurationError(f"the configuration can't be read: {exc}") from exc
 
 
 def settings_for(model: str | None, config: str | None = None, **flags: Any) -> Settings:
-    """The settings; `model` may also be a checkpoint folder or a name on the hub.
+    """The settings, with the model that `--model` names as their default.
 
+    It is a configured one, a checkpoint folder, or one of the Hub, told by its slash: org/name.
     Raises ConfigurationError.
     """
     settings = load_settings(config, **flags)
-    if model is None or model in settings.models or not ("/" in model or Path(model).is_dir()):
+    if model is None:
         return settings
-    models = {**settings.models, model: TransformersConfig(model=model)}
-    return settings.model_copy(update={"models": models})
+    models = dict(settings.models)
+    if model not in models:
+        if not ("/" in model or (model and Path(model).is_dir())):
+            raise ConfigurationError(
+                f"--model: unknown model {model!r}; there are: {', '.join(models)}; or name a "
+                "checkpoint folder, or a model of the Hugging Face Hub as org/name"
+            )
+        models[model] = TransformersConfig(model=model)
+    return settings.model_copy(update={"models": models, "default_model": model})
 
 
 def _reading(file: Path) -> type[Settings]:
@@ -190,12 +203,3 @@ def _refuse_unknown_variables() -> None:
         name = variable.upper().removeprefix(ENV_PREFIX).split("__")[0]
         if variable.upper().startswith(ENV_PREFIX) and name not in known | {"CONFIG"}:
             raise ConfigurationError(f"environment: {variable} is no setting of winnow")
-
-
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "configuration"
-        unknown = item["type"] == "extra_forbidden"
-        lines.append(f"{key}: {'no such key' if unknown else item['msg']}")
-    return "; ".join(lines)

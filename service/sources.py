@@ -109,6 +109,14 @@ def _text(name: str) -> str:
         ) from exc
 
 
+def check_database(url: str) -> None:
+    """Raise InputError where this names a SQLite file that is not there: opening would make it."""
+    file = url.removeprefix("sqlite:///")
+    plain = file not in (url, "") and not file.startswith((":", "file:"))
+    if plain and not Path(file).is_file():
+        raise InputError(f"there is no database {file}; name it by --db")
+
+
 def called(name: str) -> str:
     """What a message calls this file, "-" being stdin."""
     return "standard input" if name == "-" else name

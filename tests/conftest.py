@@ -146,6 +146,7 @@ def vllm_server(
         *("--model", resolve_model(TINY_MODEL), "--served-model-name", TINY_MODEL),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--max-num-seqs", "16", *(o.removesuffix("=True") for o in options)),
+        '--structured-outputs-config={"backend": "xgrammar", "disable_any_whitespace": true}',
     ]
     log = tmp_path_factory.mktemp("vllm") / "server.log"
     with log.open("wb") as out:

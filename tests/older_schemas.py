@@ -5,6 +5,10 @@ from sqlalchemy import Connection, text
 from workers.store import SqlStore, codec
 from workers.store.migrations import ADDED_BY_3, ADDED_BY_5, WIDENED_BY_4
 
+TO_5 = (
+    "DROP TABLE calibrations",
+    "UPDATE schema_version SET version = 5",
+)
 TO_4 = (
     "DROP INDEX ix_batches_tenant",
     *(f"ALTER TABLE batches DROP COLUMN {name}" for name in ADDED_BY_5),
@@ -22,8 +26,14 @@ TO_2 = (
 )
 
 
+def make_fifth_schema(store: SqlStore) -> None:
+    """Take away what the sixth added: uploaded calibrations."""
+    run(store, *TO_5)
+
+
 def make_fourth_schema(store: SqlStore) -> None:
-    """Take away what the fifth added: whose a batch is, and longer keys."""
+    """Also take away what the fifth added: whose a batch is, and longer keys."""
+    make_fifth_schema(store)
     run(store, *TO_4)
     if not _is_sqlite(store):
         run(store, "ALTER TABLE batches ALTER COLUMN idempotency_key TYPE VARCHAR(255)")

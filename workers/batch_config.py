@@ -21,6 +21,7 @@ from pydantic import (
 
 from graders.config import GradersConfig, Score
 from workers.backends.config import BackendConfig, LocalConfig
+from workers.config_errors import explain
 from workers.engines.config import TINY_MODEL, EngineConfig, TransformersConfig
 from workers.errors import SpecError
 from workers.types import Price
@@ -265,7 +266,7 @@ def parse_job(text: str, where: str = "config") -> GatedConfig | GenerateConfig 
     try:
         return _JOB.validate_python({"mode": "batch", **given})
     except ValidationError as exc:
-        raise SpecError(f"{where}: {_explain(exc)}") from exc
+        raise SpecError(f"{where}: {explain(exc, JobConfig, ': ')}") from exc
 
 
 def _yaml(text: str, where: str) -> Any:
@@ -277,15 +278,3 @@ def _yaml(text: str, where: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as exc:
         raise SpecError(f"{where}: not YAML: {' '.join(str(exc).split())}") from exc
-
-
-def _explain(error: ValidationError) -> str:
-    """One line: every key with what is wrong with it; the tags of unions are left out."""
-    lines = []
-    for item in error.errors():
-        path = [str(part) for part in item["loc"]]
-        key = ".".join(path[1:] if path[:1] in (["batch"], ["generate"], ["grade"]) else path)
-        unknown = item["type"] == "extra_forbidden"
-        said = "no such key" if unknown else item["msg"].removeprefix("Value error, ")
-        lines.append(f"{key}: {said}" if key else said)
-    return "; ".join(lines)

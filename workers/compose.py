@@ -32,7 +32,7 @@ from workers.producer import TIME_LIMIT, Producer
 from workers.recipes import Recipe, load_recipe
 from workers.store import BatchRecord, SqlStore
 from workers.store.records import UNFINISHED
-from workers.types import BatchResult
+from workers.types import BatchResult, BatchSpec
 
 
 def open_backend(config: BackendConfig, engines: EnginePool, graders: GradersConfig) -> Backend:
@@ -65,12 +65,14 @@ async def run_stored(
     lease_seconds: float = LEASE_SECONDS,
     cancel: asyncio.Event | None = None,
     on_progress: OnProgress | None = None,
+    check: Callable[[BatchSpec], None] | None = None,
 ) -> BatchResult | None:
     """Run a batch to its end; None, and nothing happens, if it has ended already.
 
     `protected` adds to the texts that it must not repeat. The model is loaded under the batch's
     lease: a process that may not run it loads nothing, and nothing is loaded for a batch that is
-    to be cancelled. A batch that can run nowhere as it was asked for fails (`cannot_run`).
+    to be cancelled. A batch that can run nowhere as it was asked for, or that `check` raises a
+    SpecError for, fails (`cannot_run`).
 
     Raises BatchBusyError while another process holds it, and as `run_batch` does;
     NotConfiguredError, RecipeError, GraderError and EngineUnavailableError for what is not to be
@@ -81,6 +83,8 @@ async def run_stored(
             return None
         ending = Ending(store, lease)
         try:
+            if check:
+                await asyncio.to_thread(check, lease.record.spec)
             async with AsyncExitStack() as opened:
                 made = _prepare(
                     lease.record, opened, backend, graders, recipes, protected, time_limit

@@ -13,6 +13,7 @@ WorkerError
 ├── ExportError             a file of rows can't be written there; says what to change
 └── StoreError              the database refused
     ├── BatchNotFoundError  no such batch
+    ├── CalibrationNotFoundError  none was uploaded for the recipe by this tenant
     ├── IdempotencyConflictError  the key was used before with another request
     ├── BatchBusyError      another process holds this batch
     └── StoreFullError      no room left on the disk; nothing admitted is lost
@@ -69,6 +70,10 @@ class StoreError(WorkerError):
 
 class BatchNotFoundError(StoreError):
     """No batch has this id."""
+
+
+class CalibrationNotFoundError(StoreError):
+    """This tenant has uploaded no calibration for the recipe."""
 
 
 class IdempotencyConflictError(StoreError):

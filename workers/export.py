@@ -161,6 +161,21 @@ def write_rows(path: str, rows: Iterator[Row]) -> int:
     return written
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file whole, over what was there. Raises ExportError."""
+    with _disk_errors(path):
+        handle, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                _sync(stream)
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
     try:

@@ -25,6 +25,8 @@ def sample_line(batch_id: str, row: LedgerRow) -> Json:
         "prompt_tokens": candidate.prompt_tokens,
         "completion_tokens": candidate.completion_tokens,
         "grading_tokens": candidate.grading_tokens,
+        "engine_seconds": candidate.engine_seconds,
+        "grading_engine_seconds": candidate.grading_engine_seconds,
     }
 
 
@@ -49,6 +51,8 @@ def reject_line(batch_id: str, row: LedgerRow) -> Json:
         "prompt_tokens": candidate.prompt_tokens if candidate else 0,
         "completion_tokens": candidate.completion_tokens if candidate else 0,
         "grading_tokens": candidate.grading_tokens if candidate else 0,
+        "engine_seconds": candidate.engine_seconds if candidate else 0.0,
+        "grading_engine_seconds": candidate.grading_engine_seconds if candidate else 0.0,
         "finish_reason": candidate.finish_reason if candidate else None,
     }
 

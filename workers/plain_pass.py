@@ -21,11 +21,13 @@ from graders.panel import Judged
 from graders.registry import NOVELTY, build_gate
 from graders.row_grader import RowGrader
 from graders.rows import row_result
-from workers.backends.base import Job
+from workers.backends.base import Job, check_structured
+from workers.backends.config import RayConfig, check_gpus
 from workers.backends.local import LocalBackend
 from workers.batch_config import GenerateConfig, GradeConfig, InputConfig
+from workers.engines.config import EngineConfig
 from workers.engines.pool import EnginePool
-from workers.errors import EngineUnavailableError
+from workers.errors import EngineUnavailableError, SpecError
 from workers.inputs import BadRowError, Piece, Placed, chunks, id_of, read_piece, source_of, text_of
 from workers.output_folder import Counts, OutputFolder
 from workers.producer import LocalProducer, engine_complete
@@ -36,6 +38,9 @@ CHUNKS_AT_ONCE = 2
 """While the last rows of one chunk are waited for, the next keeps the model busy."""
 FAILING_ROWS = 5
 """A chunk of so many rows that the engine, or a grader, failed on, all of them, ends the pass."""
+
+LOOP_ONLY = ("graders_on", "grader_workers", "grader_cpus", "grader_gpus", "max_attempts")
+"""What of a Ray backend no pass goes by: its graders are beside the model, and Ray Data repeats."""
 
 PassConfig = GenerateConfig | GradeConfig
 RunPass = Callable[
@@ -75,14 +80,25 @@ def recipes_of(config: PassConfig) -> dict[str, Recipe]:
 
 
 def check_pass(config: PassConfig) -> None:
-    """Refuse names that nothing has before anything is loaded or written.
+    """Refuse what can't be had, names or options, before anything is loaded or written.
 
-    Raises RecipeError and GraderConfigError.
+    Raises RecipeError, GraderConfigError and SpecError.
     """
     recipe = load_recipe(config.recipe, recipes_of(config)) if config.recipe else None
+    if recipe is not None and isinstance(config, GenerateConfig):
+        check_structured(recipe, config.models[config.model_name])
+    if isinstance(config.backend, RayConfig):
+        _check_cluster(config.backend, config.models)
     named = config.use if isinstance(config, GradeConfig) else None
     names = named or (recipe.graders if recipe else ())
     build_gate(config.graders, names, config.thresholds)
+
+
+def _check_cluster(backend: RayConfig, models: Mapping[str, EngineConfig]) -> None:
+    check_gpus(backend, models)
+    plain = RayConfig()
+    if unused := [name for name in LOOP_ONLY if getattr(backend, name) != getattr(plain, name)]:
+        raise SpecError(f"backend: {', '.join(unused)} can only be set for `mode: batch`")
 
 
 def read_chunks(piece: Piece, size: int, finished: AbstractSet[str]) -> Iterator[Chunk]:
@@ -258,8 +274,11 @@ class _GenerateJudge:
         if made is None or produced.verdict is None:
             return {"id": id_, "outcome": Outcome.FAILED, "error": produced.error}
         result = row_result(id_, Judged(produced.grades, produced.verdict), self._gate)
+        undecided = produced.verdict.undecided
+        failed = {"outcome": Outcome.FAILED, "error": f"ungraded: {undecided}"}
         return {
             **_judged_row(result),
+            **(failed if undecided else {}),
             "text": made.text,
             "fields": orjson.dumps(dict(made.fields)).decode(),
             "model": made.model,

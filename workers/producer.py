@@ -6,6 +6,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import replace
 from typing import Protocol, Self
@@ -17,7 +18,7 @@ from graders.gate import decide
 from graders.panel import Panel
 from graders.types import Candidate, Grade, Source
 from workers.engines.base import Engine, Generation, GenerationRequest, OnText
-from workers.engines.lasting import outlast
+from workers.engines.lasting import gave_up, outlast
 from workers.errors import EngineError, EngineTimeoutError, PromptTooLongError
 from workers.recipes.base import MalformedTextError, Parsed, Recipe
 from workers.types import Draw, Produced, StopReason
@@ -98,7 +99,7 @@ class LocalProducer:
         """Generate, parse, grade and gate.
 
         A text that `early_abort` ended is graded too: `form` refuses it. One that a watch ended
-        has its verdict by the watch's grade. When the engine dies, the draw is made again.
+        has its verdict by the watch's grade. When the engine dies or hangs, the draw is made again.
         """
         try:
             return await outlast(self._engine, lambda: self._produce(draw))
@@ -140,6 +141,7 @@ class LocalProducer:
                 return await self._judge(draw, prompt, generation, stream, questions)
         except TimeoutError as exc:
             if generation is None:
+                gave_up(self._engine, self._time_limit)
                 raise
             raise GraderError(f"no grade within {self._time_limit:g} s") from exc
 
@@ -165,7 +167,13 @@ class LocalProducer:
     def _request(self, prompt: str, seed: int) -> GenerationRequest:
         recipe = self._recipe
         return GenerationRequest(
-            prompt, seed, recipe.max_tokens, recipe.temperature, recipe.top_p, recipe.stop
+            prompt,
+            seed,
+            recipe.max_tokens,
+            recipe.temperature,
+            recipe.top_p,
+            recipe.stop,
+            json_schema=recipe.json_schema,
         )
 
     def _candidate(self, draw: Draw, prompt: str, generation: Generation) -> Candidate:
@@ -285,14 +293,15 @@ class _Questions:
 class _EngineComplete:
     """See `engine_complete`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, turns: asyncio.Semaphore | None) -> None:
         self._engine = engine
+        self._turns = turns
 
     async def __call__(
         self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
     ) -> list[Completion]:
         requests = [
-            _question(prompt, seed, max_tokens, temperature)
+            _question(prompt, seed, max_tokens, temperature, urgent=self._turns is None)
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         try:
@@ -314,11 +323,14 @@ class _EngineComplete:
             before = questions.asked_ahead(request)
             if before is not None and (reply := await before).error is None:
                 return reply
-        return await _ask(self._engine, request, questions)
+        async with self._turns or nullcontext():
+            return await _ask(self._engine, request, questions)
 
 
-def _question(prompt: str, seed: int, max_tokens: int, temperature: float) -> GenerationRequest:
-    return GenerationRequest(prompt, seed, max_tokens, temperature, top_p=1.0, urgent=True)
+def _question(
+    prompt: str, seed: int, max_tokens: int, temperature: float, *, urgent: bool = True
+) -> GenerationRequest:
+    return GenerationRequest(prompt, seed, max_tokens, temperature, top_p=1.0, urgent=urgent)
 
 
 async def _ask(
@@ -333,12 +345,14 @@ async def _ask(
     return Completion(generation.text)
 
 
-def engine_complete(engine: Engine) -> Complete:
+def engine_complete(engine: Engine, turns: asyncio.Semaphore | None = None) -> Complete:
     """Let graders ask the model that also writes; each prompt is one generation.
 
-    An EngineError spoils its own reply only. Any other error cancels the rest and is raised.
+    Questions about candidates go before texts that wait. With `turns`, the engine's slots, they
+    queue for those like any text. An EngineError spoils its own reply only. Any other error
+    cancels the rest and is raised.
     """
-    return _EngineComplete(engine)
+    return _EngineComplete(engine, turns)
 
 
 def _recipe_failure(draw: Draw, part: str, exc: Exception) -> Produced:

@@ -42,7 +42,9 @@ class Certificate:
     `bound` is that share. `observed` is the share wrong among the `accepted` texts, of as many
     sources, that were tested; `tested` counts all sources there, `sources` and `rows` the whole
     set. `coverage` is the share of texts expected to pass. Sources count alike, whatever the number
-    of their texts. The rest says what was calibrated, on what, and when (Unix seconds).
+    of their texts. The rest says what was calibrated, on what, and when (Unix seconds);
+    `process_sha256` stands for all that makes and grades the texts: changed, the certificate is
+    void.
     """
 
     max_error_rate: float
@@ -63,6 +65,7 @@ class Certificate:
     calibration_set: str = ""
     calibration_sha256: str = ""
     calibrated_at: float = 0.0
+    process_sha256: str = ""
     assumption: str = ASSUMPTION
 
     def to_json(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ tests, so sources are told apart by their texts as well as by their ids.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from math import isfinite
 from typing import Any
 
 from graders.calibration.same_sources import plain, same_sources
@@ -50,6 +51,9 @@ def read_labelled(
     not in it, a `source_id`; `response` may stand for `text`; other fields are passed over. Gold
     answers are left out: what is generated has none. A row twice under its id counts once.
 
+    With `drop_contradictions` a text labelled both right and wrong about one source counts as
+    wrong: its contradiction is dropped, not the text.
+
     Raises CalibrationError for a row that can't be used, labels that contradict each other, texts
     of which only some name their `model`, or no rows at all.
     """
@@ -61,7 +65,7 @@ def read_labelled(
     if any(isinstance(row, Mapping) and row.get("gold") is not None for _, row in given):
         notices.append("gold answers are left out: what is generated comes without them")
     _check_generators(read)
-    kept = _without_contradictions(_once(read, notices), drop_contradictions, notices)
+    kept = _settle_contradictions(_once(read, notices), drop_contradictions, notices)
     return _join_sources(kept, notices), notices
 
 
@@ -122,9 +126,13 @@ def _are_grades(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(grade, Mapping)
         and isinstance(grade.get("grader"), str)
-        and (grade.get("score") is None or isinstance(grade["score"], int | float))
+        and (grade.get("score") is None or _is_score(grade["score"]))
         for grade in value
     )
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
 
 
 def _source_name(row: Mapping[str, Any], text: str, id_: str) -> str:
@@ -152,10 +160,13 @@ def _once(rows: Sequence[LabelledRow], notices: list[str]) -> list[LabelledRow]:
     return list(first.values())
 
 
-def _without_contradictions(
-    rows: Sequence[LabelledRow], drop: bool, notices: list[str]
+def _settle_contradictions(
+    rows: Sequence[LabelledRow], count_wrong: bool, notices: list[str]
 ) -> list[LabelledRow]:
-    """Refuse, or drop, texts that are once right and once wrong about the same source."""
+    """Refuse texts that are once right and once wrong about the same source, or count them wrong.
+
+    Left out, the set would be easier than the batches that it certifies: they hold such texts, too.
+    """
     same: dict[tuple[str, str], list[LabelledRow]] = {}
     for row in rows:
         about = plain(_source_text(row)) or row.source
@@ -163,15 +174,16 @@ def _without_contradictions(
     torn = [group for group in same.values() if len({row.right for row in group}) > 1]
     if not torn:
         return list(rows)
-    if not drop:
+    if not count_wrong:
         pairs = "; ".join(f"{group[0].place} and {group[1].place}" for group in torn[:3])
         raise CalibrationError(
             f"{len(torn)} texts are labelled right and wrong about the same source ({pairs}): "
-            "mend the labels, or leave such texts out by --drop-contradictions"
+            "mend the labels, or count such texts as wrong by --drop-contradictions "
+            '(over HTTP "drop_contradictions": true)'
         )
-    notices.append(f"{len(torn)} texts with contradictory labels are left out")
-    dropped = {id(row) for group in torn for row in group}
-    return [row for row in rows if id(row) not in dropped]
+    notices.append(f"{len(torn)} texts with contradictory labels count as wrong")
+    doubted = {id(row) for group in torn for row in group}
+    return [replace(row, right=False) if id(row) in doubted else row for row in rows]
 
 
 def _join_sources(rows: Sequence[LabelledRow], notices: list[str]) -> list[LabelledRow]:

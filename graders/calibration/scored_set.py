@@ -1,7 +1,7 @@
-"""The calibration file: labelled texts with their scores, enough to answer any (alpha, delta).
+"""A calibration set as it is kept: labelled texts with their scores, enough for any (alpha, delta).
 
 It holds no texts: a score, a label and a source's hash for each, how they were graded, and a
-checksum. A file that is damaged or of another version is refused.
+checksum. One that is damaged or of another version is refused, be it in a file or a database.
 """
 
 import json
@@ -88,13 +88,11 @@ def certificate_for(
 
 def write_scored_set(path: Path, scored: ScoredSet) -> None:
     """Write the file whole or not at all. Raises CalibrationError when it can't be written."""
-    content = asdict(scored)
-    whole = {"format": FORMAT, "version": VERSION, "sha256": _checksum(content), "content": content}
     try:
         handle, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(whole, stream, ensure_ascii=False)
+                stream.write(encode_scored_set(scored))
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)
@@ -108,25 +106,38 @@ def write_scored_set(path: Path, scored: ScoredSet) -> None:
 def read_scored_set(path: Path) -> ScoredSet:
     """Read what `write_scored_set` wrote. Raises CalibrationError, saying what to do."""
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        return decode_scored_set(path.read_bytes(), str(path))
     except OSError as exc:
         raise CalibrationError(f"{path}: can't be read: {exc.strerror or exc}") from exc
+
+
+def encode_scored_set(scored: ScoredSet) -> str:
+    """The set as JSON, with its format, version and checksum."""
+    content = asdict(scored)
+    whole = {"format": FORMAT, "version": VERSION, "sha256": _checksum(content), "content": content}
+    return json.dumps(whole, ensure_ascii=False)
+
+
+def decode_scored_set(encoded: str | bytes, place: str) -> ScoredSet:
+    """Inverse of `encode_scored_set`; `place` is what messages call it. Raises CalibrationError."""
+    try:
+        whole = json.loads(encoded)
     except ValueError as exc:
         raise CalibrationError(
-            f"{path}: is no calibration file or is damaged ({exc}); make it anew by "
+            f"{place}: is no calibration file or is damaged ({exc}); make it anew by "
             "`winnow calibrate`"
         ) from exc
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
-        raise CalibrationError(f"{path}: is no calibration file; `winnow calibrate` makes one")
+        raise CalibrationError(f"{place}: is no calibration file; `winnow calibrate` makes one")
     if whole.get("version") != VERSION:
         raise CalibrationError(
-            f"{path}: has version {whole.get('version')!r}, this Winnow reads {VERSION}; make it "
+            f"{place}: has version {whole.get('version')!r}, this Winnow reads {VERSION}; make it "
             "anew by `winnow calibrate`"
         )
     content = whole.get("content")
     if whole.get("sha256") != _checksum(content):
         raise CalibrationError(
-            f"{path}: is damaged: its content does not match its checksum; make it anew by "
+            f"{place}: is damaged: its content does not match its checksum; make it anew by "
             "`winnow calibrate`"
         )
     try:
@@ -134,7 +145,7 @@ def read_scored_set(path: Path) -> ScoredSet:
     except ValidationError as exc:
         first = exc.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise CalibrationError(f"{path}: {field}: {first['msg']}; make it anew") from exc
+        raise CalibrationError(f"{place}: {field}: {first['msg']}; make it anew") from exc
 
 
 def _checksum(content: Any) -> str:

@@ -58,6 +58,7 @@ def claim_evidence(case: Case, place: int, support: Support) -> list[Evidence]:
     else:
         words = offending_words(claim.text, support.tokens) or Finding(claim.text, 0, "")
         found = [replace(evidence_of(case, claim, words), reason=odds + _said(claim, words))]
+    found = [replace(item, probability=support.probability) for item in found]
     if window is None:
         return found
     held = case.source.text[window.start : window.end]

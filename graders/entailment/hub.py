@@ -1,4 +1,4 @@
-"""Any sequence classifier from the hub or a folder as the cross-encoder: MiniCheck, an NLI model.
+"""A model from the hub or a folder as the cross-encoder: MiniCheck, HHEM 1.0, an NLI model.
 
 The only module of the graders that loads torch; it is imported when the configuration names such
 a model.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from graders.entailment.model import Pair, Support, read_logits
+from graders.entailment.model import Pair, Support, folder_of, read_logits
 from graders.errors import GraderConfigError, UngradedError
 
 _BATCH: Final = 8
@@ -18,13 +18,25 @@ _SUPPORTED: Final = re.compile(
 )
 _WORD: Final = re.compile(r"\S+")
 _UNNAMED: Final = re.compile(r"LABEL_\d+", re.IGNORECASE)
+_PROMPT: Final = "predict: "
+_ANSWERS: Final = {0: "0", 1: "1"}
+"""What MiniCheck-Flan-T5 is asked with, and what it answers (Tang et al. 2024, "MiniCheck")."""
+_ANSWERED: Final = 0.5
+"""A T5 that puts less of its probability on these two answers was trained for something else."""
+_OTHERS: Final = (
+    "Name a folder or a hub model that is a trained sequence classifier, such as "
+    "lytang/MiniCheck-RoBERTa-Large or an NLI model (one that needs code of its own is not run: "
+    "of HHEM take vectara/hallucination_evaluation_model@hhem-1.0-open), or 'winnow-entailment'"
+)
 
 
 class HubCrossEncoder:
     """Runs `AutoModelForSequenceClassification` on (premise, claim); contexts are left out.
 
-    Raises GraderConfigError when torch or transformers is missing, when there is no such model,
-    or when no label of it plainly means "supported".
+    `model` is a folder, or a hub name, with `@` and a revision if need be. A T5 that writes its
+    answer is asked as MiniCheck-Flan-T5 is. Raises GraderConfigError when torch or transformers is
+    missing, when there is no such model or it lacks weights, or when no label of it plainly means
+    "supported".
     """
 
     def __init__(self, model: str, threads: int = 0, support_label: str | None = None) -> None:
@@ -32,10 +44,15 @@ class HubCrossEncoder:
         self._torch, self._tokenizer, self._model = _load(model)
         if threads:
             self._torch.set_num_threads(threads)
-        labels = dict(self._model.config.id2label or {})
-        self._supported = find_support_label(labels, support_label, model)
+        writes = _writes(self._model.config)
+        labels = _ANSWERS if writes else dict(self._model.config.id2label or {})
+        wanted = support_label or (_ANSWERS[1] if writes else None)
+        self._supported = find_support_label(labels, wanted, model)
+        self._prompt = _PROMPT if writes else ""
+        self._answers = [self._first_token(word) for word in _ANSWERS.values()] if writes else None
         self._max_length = _window_of(self._tokenizer, self._model.config)
-        self.room = self._max_length - int(self._tokenizer.num_special_tokens_to_add(pair=True))
+        marks = int(self._tokenizer.num_special_tokens_to_add(pair=True))
+        self.room = self._max_length - marks - len(self.pieces(self._prompt))
 
     def pieces(self, text: str) -> Sequence[tuple[int, int]]:
         """Where the word-pieces of a text begin and end; a slow tokenizer tells only its words."""
@@ -60,7 +77,7 @@ class HubCrossEncoder:
     def _logits(self, pairs: Sequence[Pair]) -> list[list[float]]:
         try:
             inputs = self._tokenizer(
-                [pair.premise for pair in pairs],
+                [self._prompt + pair.premise for pair in pairs],
                 [pair.claim for pair in pairs],
                 truncation="only_first",
                 max_length=self._max_length,
@@ -68,11 +85,23 @@ class HubCrossEncoder:
                 return_tensors="pt",
             )
             with self._torch.inference_mode():
-                logits = self._model(**inputs).logits
+                logits = self._answer(inputs) if self._answers else self._model(**inputs).logits
         except Exception as exc:
             raise UngradedError(f"the entailment model {self.name} failed: {exc}") from exc
         rows: list[list[float]] = logits.float().reshape(len(pairs), -1).tolist()
         return rows
+
+    def _answer(self, inputs: Mapping[str, Any]) -> Any:
+        """The logits of the two answers as the first token that the model would write."""
+        begin = self._model.config.decoder_start_token_id
+        begins = self._torch.full((len(inputs["input_ids"]), 1), begin)
+        logits = self._model(**inputs, decoder_input_ids=begins).logits[:, 0].float()
+        if float(logits.softmax(-1)[:, self._answers].sum(-1).min()) < _ANSWERED:
+            raise ValueError("it answers neither 0 nor 1, as T5 models trained as MiniCheck do")
+        return logits[:, self._answers]
+
+    def _first_token(self, word: str) -> int:
+        return int(self._tokenizer(word, add_special_tokens=False)["input_ids"][0])
 
 
 def find_support_label(labels: Mapping[int, str], wanted: str | None, model: str) -> int:
@@ -105,22 +134,68 @@ def find_support_label(labels: Mapping[int, str], wanted: str | None, model: str
 def _load(model: str) -> tuple[Any, Any, Any]:
     try:
         import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import (
+            AutoConfig,
+            AutoModelForSeq2SeqLM,
+            AutoModelForSequenceClassification,
+            AutoTokenizer,
+        )
     except ImportError as exc:
         raise GraderConfigError(
             f"consistency.model = {model!r} needs torch and transformers: "
             "pip install 'winnow[hf]', or use the shipped model 'winnow-entailment'"
         ) from exc
+    name, revision = _name_and_revision(model)
+    options = {"revision": revision, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
-        loaded = AutoModelForSequenceClassification.from_pretrained(model)
+        writes = _writes(AutoConfig.from_pretrained(name, **options))
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+        kind = AutoModelForSeq2SeqLM if writes else AutoModelForSequenceClassification
+        loaded, report = kind.from_pretrained(name, output_loading_info=True, **options)
     except (OSError, ValueError, ImportError, RuntimeError) as exc:
+        told = (str(exc).splitlines() or [type(exc).__name__])[0]
+        if "tiktoken" in told:  # what transformers asks for where sentencepiece is missing
+            told += " Or rather: pip install sentencepiece."
         raise GraderConfigError(
-            f"consistency.model = {model!r} can't be loaded: {str(exc).splitlines()[0]} "
-            "Name a folder or a hub model that is a sequence classifier (a model that needs code "
-            "of its own is not run), or 'winnow-entailment'"
+            f"consistency.model = {model!r} can't be loaded: {told} {_OTHERS}"
         ) from exc
+    if missing := sorted(report["missing_keys"]):
+        raise GraderConfigError(
+            f"consistency.model = {model!r} lacks the weights {', '.join(missing[:4])}, so its "
+            f"answers would be chance. {_OTHERS}"
+        )
+    if "minicheck" in model.casefold():
+        _join_by_one_mark(tokenizer)
     return torch, tokenizer, loaded.eval()
+
+
+def _name_and_revision(model: str) -> tuple[str, str | None]:
+    """A folder as it is; a hub name, and what stands after its `@`."""
+    if (folder := folder_of(model)).is_dir():
+        return str(folder), None
+    name, _, revision = model.partition("@")
+    return name, revision or None
+
+
+def _writes(config: Any) -> bool:
+    """Whether a model writes its answer, rather than choose among labels."""
+    return config.model_type in ("t5", "mt5") and any(
+        name.endswith("ForConditionalGeneration") for name in config.architectures or ()
+    )
+
+
+def _join_by_one_mark(tokenizer: Any) -> None:
+    """MiniCheck was trained with one mark between both texts; RoBERTa's tokenizer puts two."""
+    first, mark = tokenizer.cls_token, tokenizer.sep_token
+    if not tokenizer.is_fast or not first or not mark:
+        return
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{first} $A {mark}",
+        pair=f"{first} $A {mark} $B {mark}",
+        special_tokens=[(first, tokenizer.cls_token_id), (mark, tokenizer.sep_token_id)],
+    )
 
 
 def _window_of(tokenizer: Any, config: Any) -> int:

@@ -16,6 +16,15 @@ def ngrams(words: U64, n: int) -> U64:
     return mix((sums[n:] - sums[:-n]) * down[:count] ^ np.uint64(n))
 
 
+def share_run(words: U64, other: U64, n: int) -> bool:
+    """Whether n words in a row of one stand in the other, too."""
+    own, theirs = ngrams(words, n), np.sort(ngrams(other, n))
+    if not len(theirs):
+        return False
+    places = np.minimum(np.searchsorted(theirs, own), len(theirs) - 1)
+    return bool((theirs[places] == own).any())
+
+
 def longest_shared(words: U64, other: U64) -> tuple[int, int]:
     """Where in `words` the longest run begins that `other` has too, and its length in words.
 

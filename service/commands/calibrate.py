@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 Json = dict[str, Any]
-RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 def calibrate(
@@ -35,13 +34,24 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="Of the split by source, for the table only.")] = 0,
     name: Annotated[str | None, typer.Option(help="What certificates call the set.")] = None,
     drop_contradictions: Annotated[
-        bool, typer.Option("--drop-contradictions", help="Leave out texts labelled both ways.")
+        bool, typer.Option("--drop-contradictions", help="Count texts labelled both ways as wrong.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw risk against coverage to this picture (.png, .svg).")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Have this model asked, as the gate of its batches does.")
+        str | None,
+        typer.Option(
+            help="Have this model asked, as the gate of its batches does. With --recipe, if not "
+            "given: the default model, where the grader may ask one."
+        ),
+    ] = None,
+    no_model: Annotated[
+        bool, typer.Option("--no-model", help="Ask no model; without --recipe this is the default.")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Have this gateway grade the rows and keep the calibration."),
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration file.")] = None,
 ) -> None:
@@ -55,36 +65,91 @@ def calibrate(
     wrote them. Rows of one source are kept together by "source_id" and by the source's text.
 
     Name the file in winnow.toml, [bold]calibrations.essay = "essay.json"[/bold]; then a request
-    may say [bold]"gate": {"max_error_rate": 0.05}[/bold].
+    may say [bold]"gate": {"max_error_rate": 0.05}[/bold]. Or give --url: the gateway keeps the
+    calibration for the caller's batches of the recipe, in the place of the one before.
 
     Example: [bold]winnow calibrate --in labelled.jsonl --out essay.json --recipe essay[/bold]
     """
     with told_in_one_line():
         from graders.calibration.labelled import read_labelled
         from service.calibrating import check_set
-        from service.schemas import model_name
+        from service.calibrations import RATES
         from service.settings import settings_for
         from service.sources import InputError, called, read_objects
 
+        if model and no_model:
+            raise InputError("--model and --no-model exclude each other; keep one")
         alphas = sorted(alpha or RATES)
         if not all(0 < value < 1 for value in (*alphas, delta)):
             raise InputError("--alpha and --delta must lie between 0 and 1, as 0.05")
+        if url:
+            local = {"--out": out, "--plot": plot, "--alpha": alpha, "--seed": seed}
+            _check_for_gateway({**local, "--no-model": no_model}, recipe)
         settings = settings_for(model, config)
-        if model is not None:
-            model_name(model, settings)
-        placed = ((f"{called(rows)}, line {number}", row) for number, row in read_objects(rows))
+        objects = list(read_objects(rows))
+        placed = ((f"{called(rows)}, line {number}", row) for number, row in objects)
         labelled, notices = read_labelled(placed, recipe or "", drop_contradictions)
         check_set(labelled, alphas[-1], delta)
         asked: Json = {
             "grader": grader,
             "recipe": recipe or "",
             "model": model,
-            "alphas": alphas,
-            "delta": delta,
-            "seed": seed,
             "name": name or ("stdin" if rows == "-" else Path(rows).stem),
         }
+        if url:
+            asked |= {"drop_contradictions": drop_contradictions, "confidence": 1.0 - delta}
+            asked["rows"] = [row for _, row in objects]
+            asyncio.run(_calibrate_there(url, settings.client_key, asked))
+            return
+        asked["model"] = _model(settings, asked, labelled, no_model, notices)
+        asked |= {"alphas": alphas, "delta": delta, "seed": seed}
         asyncio.run(_calibrate(settings, labelled, notices, asked, out, plot))
+
+
+def _check_for_gateway(local: Json, recipe: str | None) -> None:
+    """Raise InputError for an option that a gateway has no use for, or without a recipe."""
+    from service.sources import InputError
+
+    given = ", ".join(option for option, value in local.items() if value)
+    if given:
+        raise InputError(
+            f"{given} can't go with --url: the gateway keeps the calibration, grades as its "
+            "batches do and answers for error rates of its own; leave out one or the other"
+        )
+    if recipe is None:
+        raise InputError("--url needs --recipe: a gateway keeps one calibration for each recipe")
+
+
+def _model(
+    settings: "Settings",
+    asked: Json,
+    rows: "list[LabelledRow]",
+    no_model: bool,
+    notices: list[str],
+) -> str | None:
+    """The model to ask: the one named, else, where a recipe is, the one that batches would."""
+    from service.calibrating import model_of_batches
+    from service.schemas import model_name
+
+    if asked["model"] is not None:
+        return model_name(asked["model"], settings)
+    if no_model or not asked["recipe"]:
+        return None
+    model = model_of_batches(settings, asked["grader"], rows)
+    if model is not None:
+        notices.append(
+            f"{asked['grader']} asks {model}, as in batches that name no model; --no-model asks "
+            "none"
+        )
+    return model
+
+
+async def _calibrate_there(url: str, key: str | None, asked: Json) -> None:
+    from service.client import GatewayClient
+
+    async with GatewayClient(url, key) as client:
+        found = await client.calibrate(**asked)
+    _tell(found, found["notices"])
 
 
 async def _calibrate(
@@ -96,24 +161,12 @@ async def _calibrate(
     plot: Path | None,
 ) -> None:
     from graders.calibration.scored_set import write_scored_set
-    from service.calibrating import answers, curve_of, scored_set
-    from service.calibration_report import answer_table, plot_curve
-    from service.certificates import asks_model, grading_by
-    from service.display import stderr_console
+    from service.calibrating import answers, curve_of, notices_of, scored_set
+    from service.calibration_report import plot_curve
+    from service.calibrations import described
+    from service.certificates import grading_by
 
-    console = stderr_console()
     grading = grading_by(settings, asked["grader"], asked["model"])
-    if not grading.model and asks_model(grading.grader, grading.options):
-        notices.append(
-            f"{grading.grader} may ask the model in a batch, and asked none here: a batch is "
-            "certified only if its gate asks none either. Name it by --model, or configure that "
-            "none is asked"
-        )
-    if not any(row.generator for row in rows):
-        notices.append(
-            "no row names the 'model' that wrote its text: certificates will say that they assume "
-            "it to be the batch's"
-        )
     scores = await _score(settings, rows, grading, asked["model"])
     scored = scored_set(rows, scores, grading, name=asked["name"], recipe=asked["recipe"])
     found = answers(scored, asked["alphas"], asked["delta"], asked["seed"])
@@ -121,15 +174,17 @@ async def _calibrate(
         plot_curve(plot, curve_of(scored, asked["delta"], asked["seed"]), found, scored.name)
     if out:
         write_scored_set(out, scored)
-    for notice in notices:
-        console.print(f"note: {notice}", soft_wrap=True)
-    wrong, ungraded = sum(not row.right for row in rows), scores.count(None)
-    console.print(
-        f"{len(rows)} texts of {len({row.source for row in rows})} sources, {wrong} of them wrong"
-        f"; {grading.grader} {grading.version} gave {ungraded} no score",
-        soft_wrap=True,
-    )
-    console.print(answer_table(found, grading.grader))
+    _tell(described(scored, found), [*notices, *notices_of(rows, grading)])
+
+
+def _tell(found: Json, notices: list[str]) -> None:
+    from service.calibration_report import answer_table, summary
+    from service.display import stderr_console
+
+    console = stderr_console()
+    for line in (*(f"note: {notice}" for notice in notices), summary(found)):
+        console.print(line, soft_wrap=True, markup=False)
+    console.print(answer_table(found))
 
 
 async def _score(
@@ -137,33 +192,19 @@ async def _score(
 ) -> list[float | None]:
     from rich.progress import Progress
 
-    from graders.row_grader import RowGrader
-    from service.calibrating import score_rows
+    from service.calibrating import opened_grader, score_rows
     from service.display import stderr_console
     from workers.engines.pool import EnginePool
-    from workers.producer import engine_complete
     from workers.recipes import known_recipes
 
     console = stderr_console()
-    engines = EnginePool(settings.models)
+    engines, recipes = EnginePool(settings.models), known_recipes(settings.recipe_files)
     try:
-        complete = None
-        if model is not None:
-            complete = engine_complete(await engines.get(model))
-        grader = RowGrader(
-            settings.graders,
-            complete,
-            models=engines.model,
-            graders=[grading.grader],
-            recipes=known_recipes(settings.recipe_files),
-        )
-        try:
+        async with opened_grader(settings, engines, recipes, rows, grading, model) as grader:
             with Progress(console=console, disable=not console.is_terminal) as bar:
                 task = bar.add_task("grading", total=len(rows))
                 return await score_rows(
                     rows, grading, grader, lambda done: bar.update(task, completed=done)
                 )
-        finally:
-            await grader.aclose()
     finally:
         await engines.aclose()

@@ -25,9 +25,9 @@ def costs(
     ] = False,
     config: Annotated[str | None, typer.Option(help="Configuration file.")] = None,
 ) -> None:
-    """Sum up what batches have cost: tokens, engine-seconds, money, for each tenant.
+    r"""Sum up what batches have cost: tokens, engine-seconds, money, for each tenant.
 
-    Tenants are configured under [tenants] and get their keys by [bold]winnow key[/bold]; batches
+    Tenants are configured under \[tenants] and get their keys by [bold]winnow key[/bold]; batches
     that nobody's key asked for stand in a row of their own.
 
     Example: [bold]winnow costs --db sqlite:///winnow.db[/bold]
@@ -54,16 +54,11 @@ async def _there(url: str, settings: "Settings") -> list[Json]:
 
 
 def _here(settings: "Settings") -> list[Json]:
-    from pathlib import Path
-
-    from service.sources import InputError
+    from service.sources import check_database
     from service.views import cost_rows
     from workers.store import SqlStore
 
-    file = settings.database_url.removeprefix("sqlite:///")
-    plain = file not in (settings.database_url, "") and not file.startswith((":", "file:"))
-    if plain and not Path(file).is_file():
-        raise InputError(f"there is no database {file}; name it by --db")
+    check_database(settings.database_url)
     store = SqlStore(settings.database_url, settings.graders.novelty)
     try:
         return cost_rows(store.spendings())

@@ -1,7 +1,10 @@
 """`winnow demo`: the main job on the model that ships, watched from the outside over HTTP."""
 
 import asyncio
+import shlex
+import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,7 +80,9 @@ async def _demo(console: "Console", model: str, engine: str, seed: int) -> list[
     faults = [fault for watcher in watchers for fault in watcher.faults()]
     if not faults:
         console.print("Every one delivered, every ledger balances.")
-        console.print("\nYour own sources: start `winnow serve`, and in another terminal")
+        serve = f"{winnow_command()} serve"
+        own = f"\nYour own sources: start `{serve}`, and in another terminal"
+        console.print(own, soft_wrap=True, markup=False)
         console.print(f"\n{curl_line()}\n", soft_wrap=True, markup=False)
     return faults
 
@@ -188,6 +193,17 @@ def telling(rejects: list[Json]) -> list[Json]:
         left.remove(best)
         chosen.append(best)
     return chosen
+
+
+def winnow_command() -> str:
+    """What to type for this very command: a path where `winnow` is not on PATH."""
+    running = Path(sys.argv[0])
+    if running.stem != "winnow":
+        return shlex.join([sys.executable, "-m", "service.cli"])
+    on_path = shutil.which("winnow")
+    if on_path and running.is_file() and Path(on_path).samefile(running):
+        return "winnow"
+    return shlex.quote(sys.argv[0])
 
 
 def curl_line() -> str:

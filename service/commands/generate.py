@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 def generate(
     recipe: Annotated[
-        str | None, typer.Option(help="essay, problem_set, dialogue, or one of your own.")
+        str | None, typer.Option(help="essay, problem_set, dialogue, answer, or one of your own.")
     ] = None,
     count: Annotated[int | None, typer.Option(help="How many samples must pass.")] = None,
     sources: Annotated[
@@ -30,10 +30,14 @@ def generate(
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option(help="A .jsonl or .parquet file (replaced when whole), or - for stdout."),
+        typer.Option(
+            help="A .jsonl or .parquet file (replaced when whole), or - for stdout. A certificate "
+            "is left beside it, as FILE.certificate.json."
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A configured model, a checkpoint folder or a hub name.")
+        str | None,
+        typer.Option(help="A configured model, a checkpoint folder or one of the Hub as org/name."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same draws.")] = 0,
     url: Annotated[
@@ -117,6 +121,7 @@ def generate(
 
 
 def _carry_out(order: "Order") -> None:
+    from service.certificate_file import leave_certificate
     from service.display import account, stderr_console
     from service.progress import BatchProgress
     from workers.export import open_export
@@ -131,9 +136,12 @@ def _carry_out(order: "Order") -> None:
         watcher = _Watcher(order, export, rejects, bar)
         batch, interrupted = _run(order, request, watcher)
         short = batch["count"] - batch["request_counts"]["accepted"]
-        if short and not interrupted and batch["on_exhausted"] == "fail" and export:
+        withheld = short and not interrupted and batch["on_exhausted"] == "fail"
+        if withheld and export:
             export.discard()
-    console.print(account(batch), soft_wrap=True)
+    console.print(account(batch), soft_wrap=True, markup=False)
+    if not withheld:
+        leave_certificate(order.out, batch["certificate"])
     if interrupted:
         raise stop(f"interrupted; what was admitted is kept. {_how_on(order, batch)}", INTERRUPTED)
     if short:

@@ -36,7 +36,7 @@ def grade(
         str | None,
         typer.Option(
             help="Ask this model too, as a second opinion and to solve problems again: a "
-            "configured one such as winnow-tiny, a checkpoint folder or a hub name."
+            "configured one such as winnow-tiny, a checkpoint folder or one of the Hub as org/name."
         ),
     ] = None,
     no_model: Annotated[

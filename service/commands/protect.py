@@ -24,9 +24,10 @@ def protect(
     ] = None,
     list_sets: Annotated[bool, typer.Option("--list", help="Show what is protected.")] = False,
     remove: Annotated[str | None, typer.Option(help="Name of a set to forget.")] = None,
-    database: Annotated[
+    db: Annotated[
         str | None, typer.Option(help="Database URL; else that of the configuration.")
     ] = None,
+    database: Annotated[str | None, typer.Option(hidden=True)] = None,
     config: Annotated[str | None, typer.Option(help="Configuration file.")] = None,
 ) -> None:
     """Keep benchmark items out of everything that this database's batches admit.
@@ -42,7 +43,7 @@ def protect(
 
         if sum((file is not None, list_sets, remove is not None)) != 1:
             raise InputError("name one thing to do: a FILE to protect, --list or --remove NAME")
-        settings = load_settings(config, database_url=database)
+        settings = load_settings(config, database_url=db or database)
         if file is not None:
             _protect(settings, file, field, name or file.stem)
         elif remove is not None:

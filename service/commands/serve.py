@@ -16,7 +16,11 @@ def serve(
         str | None, typer.Option(help="Database URL, e.g. sqlite:///winnow.db or postgresql+…")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Model for requests that name none; one of the configured.")
+        str | None,
+        typer.Option(
+            help="Model for requests that name none: a configured one, a checkpoint folder or one "
+            "of the Hub as org/name."
+        ),
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration file.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = "info",
@@ -30,7 +34,7 @@ def serve(
     """
     with told_in_one_line():
         from service.server import serve_gateway
-        from service.settings import load_settings
+        from service.settings import settings_for
 
-        settings = load_settings(config, host=host, port=port, database_url=db, default_model=model)
+        settings = settings_for(model, config, host=host, port=port, database_url=db)
         serve_gateway(settings, log_level=log_level, until_stdin_closes=until_stdin_closes)

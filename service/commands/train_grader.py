@@ -22,7 +22,7 @@ def train_grader(
     base: Annotated[
         Path | None,
         typer.Option(
-            help="A BERT checkpoint to start from. [default: MiniLM-L6, from its package]"
+            help="A BERT checkpoint to start from; if not given, MiniLM-L6 from its package."
         ),
     ] = None,
     scale: Annotated[

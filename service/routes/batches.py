@@ -1,6 +1,5 @@
 """Batches: ask for one, see how far it is, read what passed and what did not, stop it."""
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
@@ -17,7 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from service.deps import BatchOfCaller, Caller, Runner
 from service.negotiation import NDJSON, PARQUET, chosen
 from service.runner import BatchRunner
-from service.schemas import BatchBody, to_spec
+from service.schemas import BatchBody
+from service.specs import spec_of
 from service.streams import Fetch, follow, read, read_all, states
 from service.views import batch_object
 from workers.export import encode_row, write_rows
@@ -47,10 +47,7 @@ async def create(
     201 with the new batch. The same request under the same `Idempotency-Key` again: 200 with the
     same batch; another request under that key: 409.
     """
-    settings, recipes = runner.settings, runner.recipes
-    spec = await asyncio.to_thread(
-        to_spec, body, settings, recipes, idempotency_key=idempotency_key, tenant=tenant
-    )
+    spec = await spec_of(body, runner, tenant, idempotency_key=idempotency_key)
     record, created = await runner.submit(spec, idempotency_key, tenant)
     response.status_code = 201 if created else 200
     response.headers["location"] = f"/v1/batches/{record.id}"

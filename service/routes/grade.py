@@ -3,23 +3,21 @@
 import asyncio
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
 
 from graders.base import Complete
 from graders.novelty import protect_now
 from graders.row_grader import RowGrader
 from service.deps import Runner
-from service.errors import RequestError
 from service.runner import BatchRunner
 from service.schemas import (
     GradeBody,
+    check_encodable,
     check_row_length,
     check_texts,
     may_ask_model,
     model_name,
 )
-from workers.producer import engine_complete
 
 CHUNK = 256
 
@@ -50,7 +48,7 @@ async def grade(body: GradeBody, request: Request, runner: Runner) -> dict[str, 
     )
     for index, row in enumerate(body.rows):
         check_row_length(index, row, runner.settings)
-        _check_encodable(index, row)
+        check_encodable(index, row)
         grader.read(row, index)
     try:
         graded: list[dict[str, Any]] = []
@@ -63,14 +61,6 @@ async def grade(body: GradeBody, request: Request, runner: Runner) -> dict[str, 
     return {"object": "list", "data": graded}
 
 
-def _check_encodable(index: int, row: dict[str, Any]) -> None:
-    """JSON's escapes can spell what no UTF-8 holds; better refused here than in the answer."""
-    try:
-        orjson.dumps(row)
-    except TypeError as exc:
-        raise RequestError(f"rows[{index}]", f"can't be written as UTF-8 JSON: {exc}") from exc
-
-
 async def _complete(body: GradeBody, runner: BatchRunner) -> Complete | None:
     """The model that the request names, where a grader may ask it."""
     if body.model is None:
@@ -78,4 +68,4 @@ async def _complete(body: GradeBody, runner: BatchRunner) -> Complete | None:
     model = model_name(body.model, runner.settings)
     if not may_ask_model(body.graders):
         return None
-    return engine_complete(await runner.engines.get(model))
+    return await runner.ask(model)

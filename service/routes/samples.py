@@ -1,6 +1,5 @@
 """A few samples at once: one request, NDJSON as they are admitted."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
@@ -11,7 +10,8 @@ from service.deps import Caller, Runner
 from service.errors import RequestError, StreamBrokenError
 from service.negotiation import NDJSON, chosen
 from service.runner import BatchRunner
-from service.schemas import SYNCHRONOUS_COUNT, BatchBody, to_spec
+from service.schemas import SYNCHRONOUS_COUNT, BatchBody
+from service.specs import spec_of
 from service.streams import follow
 from workers.export import encode_row
 from workers.ledger_lines import sample_line
@@ -34,7 +34,7 @@ async def generate(
     if body.count > SYNCHRONOUS_COUNT:
         limit = f"{body.count} is above {SYNCHRONOUS_COUNT}; POST /v1/batches takes more"
         raise RequestError("count", limit)
-    spec = await asyncio.to_thread(to_spec, body, runner.settings, runner.recipes)
+    spec = await spec_of(body, runner, tenant)
     record, _ = await runner.submit(spec, tenant=tenant)
     return _SamplesOf(record.id, runner)
 

@@ -1,14 +1,19 @@
 """What every engine promises, asked of each: scripted, transformers, openai and vllm."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from benchmarks.endpoint import serving
-from workers.engines.base import Engine, Generation, GenerationRequest
+from workers.engines.base import Engine, Generation, GenerationRequest, OnText
 from workers.engines.config import (
     EngineConfig,
     OpenAIConfig,
@@ -17,22 +22,56 @@ from workers.engines.config import (
     VllmConfig,
 )
 from workers.engines.registry import build_engine
+from workers.engines.scripted import ScriptedEngine
 from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROMPT = "Tell me about Saturn.\n\nName: Saturn\nMoons: 146\nKind: planet\nColour: yellow"
 CONTEXT = 256
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["planet", "moon"]},
+        "moons": {"type": "integer", "minimum": 0, "maximum": 999},
+        "rings": {"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 2},
+    },
+    "required": ["kind", "moons", "rings"],
+    "additionalProperties": False,
+}
 
 Build = Callable[[], Engine]
+
+_asked_schema: ContextVar[Mapping[str, Any] | None] = ContextVar("_asked_schema", default=None)
+
+
+@web.middleware
+async def read_response_format(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Take the schema where vLLM's server and OpenAI's do."""
+    body = json.loads(await request.read() or "{}")
+    if asked := body.get("response_format"):
+        assert asked["type"] == "json_schema" and asked["json_schema"]["name"]
+        _asked_schema.set(asked["json_schema"]["schema"])
+    return await handler(request)
+
+
+class OfTheFormatAsked(ScriptedEngine):
+    """The scripted engine behind an endpoint."""
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        return await super().generate(replace(request, json_schema=_asked_schema.get()), on_text)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def endpoint() -> AsyncIterator[str]:
     """A local OpenAI-compatible endpoint over the scripted engine."""
-    scripted = build_engine(ScriptedConfig(latency_s=0.01, context=CONTEXT))
+    scripted = OfTheFormatAsked(ScriptedConfig(latency_s=0.01, context=CONTEXT))
     await scripted.start()
-    async with serving(scripted) as url:
+    async with serving(scripted, middlewares=[read_response_format]) as url:
         yield url
     await scripted.aclose()
 
@@ -72,9 +111,15 @@ def vllm(request: pytest.FixtureRequest) -> EngineConfig:
     ],
     ids=lambda config: config.__name__,
 )
-def build(request: pytest.FixtureRequest) -> Build:
-    """Builds an engine with a context of 256 tokens."""
-    config = request.param(request)
+def config(request: pytest.FixtureRequest) -> EngineConfig:
+    """An engine with a context of 256 tokens."""
+    made: EngineConfig = request.param(request)
+    return made
+
+
+@pytest.fixture(scope="module")
+def build(config: EngineConfig) -> Build:
+    """Builds that engine."""
     return lambda: build_engine(config)
 
 
@@ -158,6 +203,32 @@ async def test_on_text_sees_growing_text_and_can_abort(engine: Engine) -> None:
     assert len(seen) == 2
     assert len(seen[0]) <= len(seen[1]) < len(whole)
     assert all(whole.startswith(text) for text in seen)
+
+
+async def test_a_structured_reply_is_json_of_its_schema_or_refused_by_name(
+    engine: Engine, config: EngineConfig
+) -> None:
+    request = ask(prompt=f"{PROMPT}\n\nReply in JSON.", max_tokens=120, json_schema=SCHEMA)
+    if not config.structured:
+        with pytest.raises(EngineError, match=r"JSON schema; those that can are `vllm`, `openai`"):
+            await engine.generate(request)
+        return
+    seen: list[str] = []
+
+    def watch(text: str) -> bool:
+        seen.append(text)
+        return True
+
+    for reply in (await engine.generate(request), await engine.generate(request, watch)):
+        assert reply.finish_reason == "stop"
+        made = json.loads(reply.text)
+        assert made.keys() == SCHEMA["properties"].keys()  # type: ignore[attr-defined]
+        assert made["kind"] in ("planet", "moon") and made["moons"] in range(1000)
+        assert 1 <= len(made["rings"]) <= 2
+        assert all(isinstance(ring, bool) for ring in made["rings"])
+    assert seen and all(reply.text.startswith(text) for text in seen)
+    aborted = await engine.generate(request, lambda text: False)
+    assert aborted.finish_reason == "aborted"
 
 
 async def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(engine: Engine) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.batch_jobs import ROOT, JobFolder, wait_until
+from tests.integration.batch_jobs import PATIENCE, ROOT, JobFolder, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 COUNT = 60
@@ -22,6 +22,25 @@ from dataclasses import replace
 from workers.recipes import SHIPPED
 
 RECIPE = replace(SHIPPED["problem_set"], name="mine")
+"""
+
+HANGS_ONCE = """
+import time
+from dataclasses import replace
+from pathlib import Path
+from workers.recipes import SHIPPED
+
+SHIPPED_PARSE = SHIPPED["problem_set"].parse
+
+
+def parse(text):
+    if not Path({flag!r}).exists():
+        Path({flag!r}).touch()
+        time.sleep(3600)
+    return SHIPPED_PARSE(text)
+
+
+RECIPE = replace(SHIPPED["problem_set"], name="mine", parse=parse)
 """
 
 
@@ -113,3 +132,21 @@ def test_a_pass_over_a_dataset_makes_each_row_once_though_a_worker_is_killed(
     ids = sorted(row["id"] for row in job.rows("data") + job.rows("rejects"))
     assert ids == sorted(f"t{n}" for n in range(80))
     assert "Novelty was not judged" in (job.out / "README.md").read_text()
+
+
+def test_a_pass_replaces_a_worker_that_hangs(two_nodes: TwoNodes, tmp_path: Path) -> None:
+    job = JobFolder(tmp_path)
+    backend = {
+        "kind": "ray",
+        "workers": 2,
+        "address": two_nodes.address,
+        "unresponsive_seconds": 3.0,
+    }
+    (tmp_path / "mine.py").write_text(HANGS_ONCE.format(flag=str(tmp_path / "hung")))
+    mine = {"recipe": "mine", "recipe_files": [str(tmp_path / "mine.py")]}
+    job.write(24, {"concurrency": 4}, mode="generate", rows_per_part=4, backend=backend, **mine)
+    with job.start() as process:
+        assert process.wait(timeout=PATIENCE) == 0
+    assert (tmp_path / "hung").exists()
+    ids = sorted(row["id"] for row in job.rows("data") + job.rows("rejects"))
+    assert ids == sorted(f"t{n}" for n in range(24))

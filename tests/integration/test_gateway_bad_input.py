@@ -30,6 +30,7 @@ JSON = {"content-type": "application/json"}
         ({"sources": ["fine", "a\x00b"]}, 422, "sources[1]: is binary"),
         ({"sources": ["fine", "x" * 200_001]}, 422, "sources[1]: 200001 characters"),
         ({"sources": [7]}, 422, "sources[0]"),
+        ({"protect": ["a"] * 100_001}, 422, "protect: 100001 of them are above the limit"),
         ({"sources": [{"id": "a\0b", "text": "x"}]}, 422, "U+0000 at character 1"),
         ({"metadata": {"k": "a\0b"}}, 422, "U+0000 at character 1"),
         ({"metadata": {"a\0b": "v"}}, 422, "U+0000 at character 1"),
@@ -49,6 +50,13 @@ async def test_a_bad_request_is_refused_by_name_and_nothing_is_stored(
         assert named in problem["detail"]
         assert problem["hint"] and problem["title"] and problem["instance"] == path
     assert (await gateway.get("/v1/batches")).json()["data"] == []
+
+
+async def test_of_a_body_that_is_wrong_throughout_the_first_item_is_named(
+    gateway: httpx.AsyncClient,
+) -> None:
+    response = await gateway.post("/v1/batches", json=request(sources=[0] * 50_000))
+    assert response.status_code == 422 and len(response.content) < 1000
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,19 @@ def test_each_source_gets_one_gated_candidate_with_its_own_seed(run_job: RunJob)
     assert {"form", "consistency"} == {grade["grader"] for grade in data[0]["grades"]}
 
 
+def test_a_text_that_nobody_could_grade_has_failed_and_is_not_rejected(
+    run_job: RunJob, tmp_path: Path
+) -> None:
+    german = "Der Fluss entspringt im Norden und mündet nach vielen Tagen in das kalte Meer. "
+    prose = [{"id": f"p{n}", "text": german * (n + 1)} for n in range(3)]
+    (tmp_path / "prose.jsonl").write_text("\n".join(map(json.dumps, prose)))
+    graders = {"consistency": {"judge": False}}
+    run_job(**{**GENERATE, "sources": {"path": "prose.jsonl"}}, graders=graders)
+    failed = [row for row in written("rejects") if row["outcome"] == "failed"]
+    assert written("data") == [] and failed
+    assert all(row["error"].startswith("ungraded: consistency") for row in failed)
+
+
 def test_a_run_goes_on_where_it_was_and_repeats_nothing(
     run_job: RunJob, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +141,37 @@ def test_bad_input_ends_with_2_and_one_line(
     error = capfd.readouterr().err
     assert told in error and error.count("\n") == 1
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ({"graders_on": ["form"], "max_attempts": 5}, "backend: graders_on, max_attempts can only"),
+        (
+            {"grader_cpus": 2, "workers": 2},
+            "backend: grader_cpus can only be set for `mode: b",
+        ),
+    ],
+)
+def test_an_option_of_the_cluster_that_no_pass_goes_by_is_refused(
+    run_job: RunJob, capfd: pytest.CaptureFixture[str], backend: dict[str, Any], told: str
+) -> None:
+    assert run_job(**GENERATE, backend={"kind": "ray", **backend}) == 2
+    error = capfd.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_a_recipe_of_json_is_refused_for_an_engine_that_can_not_see_to_it(
+    run_job: RunJob, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom workers.recipes import SHIPPED\n"
+        "RECIPE = replace(SHIPPED['essay'], name='mine', json_schema={'type': 'object'})\n"
+    )
+    job = GENERATE | {"recipe": "mine", "recipe_files": ["mine.py"]}
+    assert run_job(**job, models={"tiny": {"kind": "transformers"}}) == 2
+    assert "the recipe mine wants JSON" in capfd.readouterr().err
 
 
 def test_relative_paths_are_refused_within_a_ray_job(

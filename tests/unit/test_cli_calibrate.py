@@ -1,5 +1,6 @@
 """`winnow calibrate`: labelled rows in, a calibration out, or one line that says what is wrong."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from graders.calibration.scored_set import read_scored_set
+from service.certificates import grading_by
 from service.cli import app
+from service.settings import load_settings
 
 CONFIG = """
 [models.fake]
@@ -74,6 +77,91 @@ def test_a_batch_of_the_command_line_gets_its_certificate(folder: Path) -> None:
     refused = CliRunner().invoke(app, [*words.split(), "0.001", "--calibration", "c.json"])
     assert refused.exit_code == 2 and "the best bound that can be given is" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def essay(number: int) -> dict[str, Any]:
+    """The text in the shape of the recipe `essay`."""
+    row = labelled(number)
+    text = f"Thesis: River {number} is a river.\nEssay: {row['text']}"
+    return {**row, "text": text, "label": "right" if number % 3 else "wrong"}
+
+
+def call(words: str) -> Result:
+    """A command line as printed, of which the first word is `winnow`."""
+    return CliRunner().invoke(app, shlex.split(words)[1:])
+
+
+def test_the_two_commands_of_the_readme_make_a_certificate(folder: Path) -> None:
+    (folder / "winnow.toml").write_text('[models.fake]\nkind = "scripted"\n')
+    write(folder / "labelled.jsonl", [essay(n) for n in range(150)])
+    (folder / "notes").mkdir()
+    for number in range(40):
+        (folder / "notes" / f"{number}.txt").write_text(labelled(number)["source"])
+    made = call("winnow calibrate --in labelled.jsonl --recipe essay --out essay.json")
+    assert made.exit_code == 0, made.stderr
+    assert "consistency asks fake, as in batches that name no model" in made.stderr
+    result = call(
+        """winnow generate --recipe essay --count 100 --sources notes/ --out essays.jsonl \
+        --calibration essay.json --max-error-rate 0.05"""
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "certificate: at 95.0% confidence at most 5.0% of what passes is wrong" in result.stderr
+    assert len((folder / "essays.jsonl").read_bytes().splitlines()) == 100
+
+
+def test_a_model_is_asked_only_where_batches_would_and_nobody_opts_out(folder: Path) -> None:
+    write(folder / "rows.jsonl", [essay(n) for n in range(90)])
+    recipe = ("--recipe", "essay", "--out", "c.json")
+
+    def asked(*words: str) -> str:
+        assert run(*words).exit_code == 0
+        return read_scored_set(folder / "c.json").grading.model
+
+    assert asked(*recipe) == ""
+    (folder / "winnow.toml").write_text(CONFIG.replace("false", "true"))
+    assert asked(*recipe) == "scripted"
+    assert asked(*recipe, "--no-model") == asked("--out", "c.json") == ""
+    assert "asked none here" in " ".join(run(*recipe, "--no-model").stderr.split())
+    both = run(*recipe, "--no-model", "--model", "fake")
+    assert both.exit_code == 2 and "exclude each other" in both.stderr
+
+
+def test_of_rows_that_come_graded_nobody_says_that_the_model_was_asked(folder: Path) -> None:
+    (folder / "winnow.toml").write_text(CONFIG.replace("false", "true"))
+    grading = grading_by(load_settings(), "consistency", None)
+    grades = [{"grader": "consistency", "version": grading.version, "score": 0.9}]
+    write(folder / "rows.jsonl", [{**essay(n), "grades": grades} for n in range(90)])
+    assert run("--recipe", "essay", "--out", "c.json").exit_code == 0
+    assert read_scored_set(folder / "c.json").grading == grading
+
+
+def test_a_row_that_cannot_be_graded_is_named_before_any_is(folder: Path) -> None:
+    rows = [labelled(n) for n in range(90)]
+    write(folder / "rows.jsonl", [*rows, labelled(90, question=7)])
+    result = run()
+    assert result.exit_code == 2
+    assert "rows.jsonl, line 91: field 'question' must be a string" in result.stderr
+    assert "line 1: unknown recipe 'poem'" in run("--recipe", "poem").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--out", "c.json"), "--out can't go with --url"),
+        (("--plot", "c.png", "--out", "c.json"), "--out, --plot can't go with --url"),
+        (("--alpha", "0.1", "--seed", "3", "--no-model"), "--alpha, --seed, --no-model can't"),
+        (("--drop-contradictions",), "no answer from http://127.0.0.1:9"),
+    ],
+)
+def test_what_a_gateway_has_no_use_for_is_refused_in_one_line(
+    folder: Path, words: tuple[str, ...], named: str
+) -> None:
+    result = run("--url", "http://127.0.0.1:9", "--recipe", "essay", *words)
+    assert result.exit_code == (1 if "no answer" in named else 2)
+    assert named in result.stderr and len(result.stderr.strip().splitlines()) == 1
+    assert not (folder / "c.json").exists() and not (folder / "c.png").exists()
+    alone = run("--url", "http://127.0.0.1:9")
+    assert alone.exit_code == 2 and "--url needs --recipe" in alone.stderr
 
 
 def test_a_set_whose_rows_name_no_writer_is_told_what_that_costs(folder: Path) -> None:

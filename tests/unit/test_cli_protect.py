@@ -41,6 +41,12 @@ def test_a_set_is_protected_listed_and_forgotten() -> None:
     assert "nothing is protected" in run("--list").stderr
 
 
+def test_the_database_is_named_as_elsewhere_and_by_its_old_option_too() -> None:
+    assert run("exam.jsonl", "--field", "question", "--db", "sqlite:///a.db").exit_code == 0
+    assert run("--list", "--database", "sqlite:///a.db").stdout.startswith("exam: 2 items")
+    assert "--database" not in run("--help").stdout and "--db" in run("--help").stdout
+
+
 def test_a_name_that_is_taken_is_refused_and_nothing_is_written() -> None:
     run("exam.jsonl", "--field", "question")
     again = run("exam.jsonl", "--field", "question")

@@ -35,7 +35,7 @@ def serve(*words: str) -> Result:
         (("--db", "nonsense"), 1, "the database URL can't be used"),
         (("--db", "oracle9://x/y"), 1, "the database URL can't be used"),
         (("--db", "sqlite:///no/such/folder/a.db"), 1, "unable to open"),
-        (("--model", "gpt"), 2, "none of models: fake"),
+        (("--model", "gpt"), 2, "--model: unknown model 'gpt'; there are: fake; or name a"),
         (("--port", "70000"), 2, "port"),
         (("--config", "missing.toml"), 2, "missing.toml"),
     ],
@@ -44,11 +44,16 @@ def test_a_wrong_option_stops_the_start(words: tuple[str, ...], code: int, messa
     refused(serve(*words), code, message)
 
 
+def test_the_model_may_be_a_checkpoint_folder(folder: Path) -> None:
+    (folder / "my-model").mkdir()
+    refused(serve("--model", "my-model", "--db", "nonsense"), 1, "the database URL can't be used")
+
+
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
         ("colour = 1", "colour: no such key"),
-        ("port = ", "can't be read"),
+        ("port = ", "winnow.toml can't be read"),
         ('recipe_files = ["none.py"]', "none.py"),
         ('protect_files = ["none.txt"]', "none.txt"),
     ],

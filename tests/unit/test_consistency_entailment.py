@@ -97,6 +97,16 @@ async def test_the_worst_claim_comes_first_with_its_window_and_its_offending_wor
         assert item.against and PROSE[item.source_start : item.source_end] == item.against
 
 
+async def test_evidence_names_the_claim_and_how_likely_it_is_supported(
+    grader: ConsistencyGrader,
+) -> None:
+    claims = ["The Danube is a river.", "It rises in fish."]
+    bad, good = (await grade(grader, " ".join(claims))).evidence
+    assert (bad.quote, bad.claim, good.claim) == ("fish", claims[1], claims[0])
+    assert bad.probability is not None and bad.reason.startswith(f"{bad.probability:.2f} likely")
+    assert good.probability is not None and bad.probability < 0.1 < 0.9 < good.probability
+
+
 async def test_offsets_count_from_the_start_of_the_whole_text(grader: ConsistencyGrader) -> None:
     text = "Thesis: it is long.\nEssay: It rises in fish."
     [result] = await grader.grade([candidate(text, body=text[20:])])
@@ -161,14 +171,15 @@ async def test_a_model_that_is_missing_keeps_the_panel_from_starting(tmp_path: P
 class Scribe:
     """A model that is asked, and that remembers what about."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply: str = "Nothing") -> None:
         self.prompts = list[str]()
+        self.reply = reply
 
     async def __call__(
         self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seeds: Sequence[int]
     ) -> list[Completion]:
         self.prompts += prompts
-        return [Completion("Nothing") for _ in prompts]
+        return [Completion(self.reply) for _ in prompts]
 
 
 async def test_labelled_lines_stay_with_the_rules_and_the_opinion(folder: Path) -> None:
@@ -198,6 +209,54 @@ async def test_labelled_lines_are_read_where_no_model_is_asked_or_it_is_configur
     config = ConsistencyConfig(model=str(folder), entail_labelled=entail)
     result = await grade(ConsistencyGrader(config, Scribe() if asked else None), text, SHEET)
     assert result.score == pytest.approx(1.0 if asked and not entail else 0.0, abs=0.01)
+
+
+PLANS = "Our Basic plan costs $20 a month and has 5 seats. How much does an extra seat cost?"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_a_source_that_ends_by_asking_is_read_where_no_model_is_asked(
+    folder: Path, asked: bool
+) -> None:
+    assert kind_of(PLANS) == "problem"
+    scribe = Scribe("Answer: 5") if asked else None
+    grader = ConsistencyGrader(ConsistencyConfig(model=str(folder)), scribe)
+    good = await grade(grader, "Our Basic plan has 5 seats.", PLANS)
+    bad = await grade(grader, "The plan is free for students. Our plan has 5 seats.", PLANS)
+    assert (good.score or 0) > 0.9
+    assert bad.score == pytest.approx(1.0 if asked else 0.0, abs=0.01)
+
+
+async def test_what_the_rules_recompute_of_a_problem_is_not_read(
+    grader: ConsistencyGrader,
+) -> None:
+    text = "Ann has 3 pens and buys 4 more. Together it comes to 3 + 4 = 7. The sum hence is 7."
+    right = await grade(grader, text, PROBLEM)
+    assert (right.score or 0) > 0.9
+    assert [item.quote for item in right.evidence][1:] == [
+        "Together it comes to 3 + 4 = 7.", "The sum hence is 7."
+    ]  # fmt: skip
+    alone = await grade(grader, "Together it comes to 3 + 4 = 7.", PROBLEM)
+    assert alone.score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        ("Is it long?\nTutor: Yes.", True),
+        ("Is it long?\nTutor: No.", False),
+        ("Is it in fish?\nTutor: Yes, that is right.", False),
+        ("Is it in fish?\nTutor: No.", True),
+    ],
+)
+async def test_a_bare_answer_is_read_as_what_it_makes_of_the_question(
+    grader: ConsistencyGrader, said: str, passes: bool
+) -> None:
+    text = f"Student: {said} The Danube is a river."
+    result = await grade(grader, text)
+    assert result.score is not None and (result.score > 0.5) is passes
+    answer = next(item for item in result.evidence if item.quote in said)
+    assert text[answer.start : answer.end] == answer.quote
 
 
 async def test_what_rules_object_to_in_a_fact_sheet_decides_without_the_entailment_model(

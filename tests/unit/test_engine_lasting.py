@@ -1,6 +1,7 @@
 """An engine that dies is closed and replaced; what it had in hand is made again, or named."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -130,6 +131,73 @@ async def test_what_a_grader_asks_of_a_dying_engine_is_asked_again(mortals: list
     replies = await ask(["a", "b", "c", "d"], max_tokens=9, temperature=0.0, seeds=[0] * 4)
     await pool.aclose()
     assert [reply.error for reply in replies] == [None] * 4 and len(mortals) == 2
+
+
+class Stuck(ScriptedEngine):
+    """The scripted engine, which never answers, nor lets itself be closed; after it a sound one."""
+
+    made: ClassVar[int] = 0
+
+    def __init__(self, config: ScriptedConfig) -> None:
+        Stuck.made += 1
+        self.stuck = Stuck.made == 1
+        super().__init__(config)
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        if self.stuck and "slowly" not in request.prompt:
+            await asyncio.Event().wait()
+        return await super().generate(request, on_text)
+
+    async def aclose(self) -> None:
+        if self.stuck:
+            await asyncio.Event().wait()
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> type[Stuck]:
+    monkeypatch.setattr(lasting, "build_engine", Stuck)
+    monkeypatch.setattr(lasting, "BURIAL_SECONDS", 0.05)
+    monkeypatch.setattr(Stuck, "made", 0)
+    return Stuck
+
+
+async def test_an_engine_that_hangs_is_replaced_and_what_it_had_in_hand_is_made_again(
+    stuck: type[Stuck],
+) -> None:
+    deaths: list[EngineDiedError] = []
+    backend = LocalBackend(EnginePool({"fake": CONFIG}, deaths.append), GradersConfig())
+    job = Job("b", SHIPPED["essay"], "fake", Gate({}, ("form",)), time_limit=0.3)
+    async with backend.producer(job) as producer, asyncio.timeout(20):
+        made = await asyncio.gather(*(producer.produce(Draw(n, SOURCE, n)) for n in range(12)))
+    await backend.aclose()
+    errors = [item.error for item in made if item.error]
+    assert errors == ["engine_timeout: no candidate within 0.3 s"] * (lasting.HUNG_AFTER - 1)
+    assert [str(death) for death in deaths] == [
+        "it hangs: 3 requests in a row got nothing for 0.3 s"
+    ]
+    assert stuck.made == 2
+
+
+async def test_requests_that_take_too_long_while_others_are_answered_tell_of_no_hang(
+    stuck: type[Stuck],
+) -> None:
+    pool = EnginePool({"fake": CONFIG})
+    engine = await pool.get("fake")
+    others = GenerationRequest("Write slowly about the sea.", 1)
+    for _ in range(2 * lasting.HUNG_AFTER):
+        waiting = asyncio.create_task(engine.generate(REQUEST))
+        began = time.monotonic()
+        await engine.generate(others, lambda text: True)
+        waiting.cancel()
+        lasting.gave_up(engine, time.monotonic() - began)
+    assert pool.loaded("fake") and stuck.made == 1
+    with pytest.raises(EngineDiedError, match="it hangs"):
+        for _ in range(lasting.HUNG_AFTER):
+            lasting.gave_up(engine, 0.0)
+    assert not pool.loaded("fake")
+    await pool.aclose()
 
 
 async def test_a_caller_who_gives_up_does_not_spoil_the_load(mortals: list[Mortal]) -> None:

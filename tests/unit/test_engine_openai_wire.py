@@ -48,6 +48,14 @@ def test_a_request_carries_all_that_it_was_asked_with() -> None:
     assert body["stream_options"] == {"include_usage": True}
 
 
+def test_a_request_for_json_carries_its_schema() -> None:
+    request = GenerationRequest("Hi", 1, json_schema={"type": "object"})
+    body = orjson.loads(openai_wire.encode("m", request, 40, {}, stream=False))
+    asked = {"name": "reply", "schema": {"type": "object"}, "strict": True}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": asked}
+    assert len({request, request}) == 1
+
+
 def test_a_plain_answer_is_read_whole() -> None:
     reply = openai_wire.decode(answer())
     assert (reply.text, reply.finish_reason) == ("Hello.", "stop")

@@ -22,7 +22,7 @@ async def reply(prompt: str, seed: int = 0, **options: float) -> str:
 
 @pytest.mark.parametrize("recipe", SHIPPED.values(), ids=lambda recipe: recipe.name)
 async def test_texts_have_their_recipes_shape_unless_malformed(recipe) -> None:  # type: ignore[no-untyped-def]
-    for text in ("plain", SHEET, "One thing. Another thing."):
+    for text in ("plain", SHEET, "One thing. Another thing.", "Note: " + "It is long. " * 16):
         prompt = recipe.prompt(Source("s", text))
         for seed in range(20):
             recipe.parse(await reply(prompt, seed))

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ pytest.importorskip("transformers")
 
 from workers.engines.base import GenerationRequest  # noqa: E402
 from workers.engines.config import TransformersConfig  # noqa: E402
-from workers.engines.decoding import RunningBatch  # noqa: E402
+from workers.engines.decoding import Row, RunningBatch  # noqa: E402
 from workers.engines.text_stream import TextStream  # noqa: E402
 from workers.engines.transformers import TransformersEngine  # noqa: E402
 from workers.errors import EngineDiedError, EngineError, EngineUnavailableError  # noqa: E402
@@ -113,6 +114,24 @@ async def test_a_step_that_fails_takes_its_requests_only_and_memory_halves_the_b
     assert "at most 4 requests" in caplog.text
     requests = [GenerationRequest("fox", i, max_tokens=20) for i in range(9)]
     assert len(await asyncio.gather(*map(engine.generate, requests))) == 9
+
+
+@pytest.mark.parametrize("part", ["step", "prefill"])
+async def test_requests_that_were_too_many_for_the_memory_are_made_again(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    requests = [GenerationRequest("fox", i, max_tokens=20) for i in range(9)]
+    before = await asyncio.gather(*map(engine.generate, requests))
+    real = getattr(RunningBatch, part)
+
+    def too_many(batch: RunningBatch, *group: list[Row]) -> Any:
+        if len(batch.rows) + sum(map(len, group)) > 2:
+            raise torch.OutOfMemoryError("full")
+        return real(batch, *group)
+
+    monkeypatch.setattr(RunningBatch, part, too_many)
+    after = await asyncio.gather(*map(engine.generate, requests))
+    assert [reply.text for reply in after] == [reply.text for reply in before]
 
 
 async def test_an_on_text_that_raises_spoils_its_own_request_only(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from overlap_encoder import build_overlap_encoder
 
-from graders.entailment.hub import HubCrossEncoder, find_support_label
 from graders.entailment.model import (
     SHIPPED,
     OnnxCrossEncoder,
@@ -121,74 +120,6 @@ def test_one_logit_goes_through_a_sigmoid_and_several_through_a_softmax(
     logits: list[float], supported: int, probability: float
 ) -> None:
     assert read_logits(logits, supported) == pytest.approx(probability)
-
-
-@pytest.mark.parametrize(
-    ("labels", "wanted", "index"),
-    [
-        ({0: "entailment", 1: "neutral", 2: "contradiction"}, None, 0),
-        ({0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}, None, 2),
-        ({0: "entailment", 1: "not_entailment"}, None, 0),
-        ({0: "unsupported", 1: "supported"}, None, 1),
-        ({0: "hallucinated", 1: "consistent"}, None, 1),
-        ({0: "LABEL_0", 1: "LABEL_1"}, None, 1),
-        ({0: "LABEL_0"}, None, 0),
-        ({0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, "label_2", 2),
-    ],
-)
-def test_the_label_that_means_supported_is_read_from_the_names_of_the_labels(
-    labels: dict[int, str], wanted: str | None, index: int
-) -> None:
-    assert find_support_label(labels, wanted, "m") == index
-
-
-@pytest.mark.parametrize("wanted", [None, "entailed"])
-def test_labels_that_leave_it_open_are_refused_with_their_names(wanted: str | None) -> None:
-    with pytest.raises(GraderConfigError, match="LABEL_0, LABEL_1, LABEL_2"):
-        find_support_label({n: f"LABEL_{n}" for n in range(3)}, wanted, "m")
-
-
-@pytest.fixture(scope="module")
-def classifier(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A one-layer BERT of random weights, saved as transformers saves one."""
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("classifier")
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"),
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=64,
-    )
-    config = transformers.BertConfig(
-        vocab_size=len(fast),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=64,
-        id2label={0: "entailment", 1: "neutral", 2: "contradiction"},
-        label2id={"entailment": 0, "neutral": 1, "contradiction": 2},
-    )
-    transformers.BertForSequenceClassification(config).save_pretrained(path)
-    fast.save_pretrained(path)
-    return path
-
-
-def test_any_sequence_classifier_serves_by_its_path(classifier: Path) -> None:
-    encoder = load_encoder(str(classifier), threads=1)
-    assert isinstance(encoder, HubCrossEncoder)
-    claims = ["It is long.", "The Danube rises in Germany and is 2850 km long."]
-    found = encoder.support([Pair(SOURCE * 40, claim) for claim in claims])
-    assert all(0 < support.probability < 1 and support.tokens is None for support in found)
-
-
-def test_an_unknown_support_label_is_refused_with_those_that_there_are(classifier: Path) -> None:
-    with pytest.raises(GraderConfigError, match="entailment, neutral, contradiction"):
-        load_encoder(str(classifier), 1, "yes")
 
 
 def test_one_finished_sentence_can_be_judged_while_the_rest_is_written(

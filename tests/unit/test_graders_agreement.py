@@ -67,9 +67,9 @@ async def grade(
 
 def test_the_version_tells_the_weights_that_it_reads_with() -> None:
     shipped = AgreementGrader().version
-    assert shipped == f"2-{weights_of(SHIPPED)}"
-    assert AgreementGrader(AgreementConfig(model="words")).version == "2"
-    assert AgreementGrader(AgreementConfig(model="some/encoder")).version == "2-some/encoder"
+    assert shipped == f"3-{weights_of(SHIPPED)}"
+    assert AgreementGrader(AgreementConfig(model="words")).version == "3"
+    assert AgreementGrader(AgreementConfig(model="some/encoder")).version == "3-some/encoder"
 
 
 async def test_the_weakest_claim_decides_and_names_what_speaks_against_it() -> None:
@@ -81,6 +81,7 @@ async def test_the_weakest_claim_decides_and_names_what_speaks_against_it() -> N
     assert CANDIDATE.text[worst.start : worst.end] == worst.quote
     assert best.quote.startswith("Ada") and best.supports
     assert "4 of 4 new answers support this (mean 1.00)" in best.reason
+    assert (best.claim, best.probability) == (best.quote, None)
 
 
 async def test_a_number_that_no_other_answer_gives_is_unsupported() -> None:
@@ -103,6 +104,8 @@ async def test_a_cross_encoder_reads_each_claim_against_each_answer_with_its_con
     ]
     assert graded.score == pytest.approx(0.5)
     assert graded.evidence[0].against == "She died in London in 1852."
+    assert graded.evidence[0].claim == graded.evidence[0].quote
+    assert graded.evidence[0].probability == graded.score
 
 
 async def test_a_cross_encoder_that_fails_leaves_the_text_ungraded() -> None:
@@ -169,6 +172,50 @@ async def test_a_short_answer_scores_the_share_that_means_the_same(
     assert graded.score == share
     assert f"semantic entropy {entropy:.2f}" in evidence.reason
     assert evidence.supports is (share >= 0.5)
+    assert (evidence.claim, evidence.probability) == (evidence.quote, share)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clusters"),
+    [
+        ("500 people", "1,500 people", 2),
+        ("5 km", "It is 3.5 km long.", 2),
+        ("5 km", "It is 5 km long.", 1),
+        ("five hundred people", "one thousand five hundred people", 2),
+        ("A", "B, a dog", 2),
+        ("A", "The answer is A.", 1),
+        ("York", "New York", 2),
+        ("York", "It is New York.", 2),
+        ("York", "It is York, not far from Leeds", 2),
+        ("Guinea", "Guinea-Bissau", 2),
+        ("Washington", "Washington Irving", 2),
+        ("Paris", "In Paris, France.", 1),
+        ("Shakespeare", "William Shakespeare wrote it.", 1),
+        ("the Black Sea", "It flows into the Black Sea.", 1),
+    ],
+)
+def test_an_answer_that_stands_in_another_is_the_same_only_as_a_whole_name(
+    one: str, other: str, clusters: int
+) -> None:
+    assert len(cluster_sizes([one, other])) == len(cluster_sizes([other, one])) == clusters
+
+
+@pytest.mark.parametrize("said", ["Paris is the capital of France.", "Paris is France's capital"])
+async def test_a_short_sentence_is_read_as_a_claim_however_it_is_put(said: str) -> None:
+    encoder = Encoder()
+    answers = ["France's capital of The is Paris. France.", "Paris is the capital of France."]
+    graded = await grade(replace(SHORT, text=said, body=said), answers, encoder)
+    assert {pair.claim for pair in encoder.pairs} == {said}
+    assert graded.score is not None and graded.score > 0
+
+
+@pytest.mark.parametrize(
+    "said", ["Paris.", "The Black Sea.", "Answer: It is Paris.", "In old Paris"]
+)
+async def test_what_merely_names_an_answer_is_counted_by_meaning(said: str) -> None:
+    encoder = Encoder()
+    graded = await grade(replace(SHORT, text=said, body=said), [said] * 2, encoder)
+    assert graded.score == 1 and not encoder.pairs
 
 
 async def test_the_answer_of_a_long_reply_is_the_one_that_it_marks() -> None:

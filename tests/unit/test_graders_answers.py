@@ -123,6 +123,9 @@ def test_every_equation_is_found_and_recomputed(text: str, holds: list[bool]) ->
         ("A", "A, B or C", False),
         ("yes", "Yes, they could.", True),
         ("yes", "No.", False),
+        ("no", "No. Yes", False),
+        ("yes", "Yes, no.", False),
+        ("no", "No. There is no doubt of it.", True),
     ],
 )
 def test_answers_are_equal_however_they_are_written(gold: str, given: str, same: bool) -> None:
@@ -156,6 +159,8 @@ def test_math_verify_serves_outside_the_main_thread() -> None:
         ("it is not 5", None),
         ("It takes 5 hours 30 minutes", "5 hours 30"),
         ("So she needs 5 million", "5 million"),
+        ("The temperature is \u22127°C.", "\u22127"),
+        ("A: 5 pears  \n\n", "5 pears"),
         ("The total is 5 and a half", "5 and a half"),
     ],
 )
@@ -418,6 +423,26 @@ async def test_half_a_person_answers_no_count() -> None:
     text = "21 / 2 = 10.5 students. Answer: 10.5"
     result = await grade(Candidate("b", 0, "", text, text, question=question))
     assert result.score == 0.0 and "must be whole" in result.evidence[0].reason
+
+
+async def test_a_text_that_breaks_the_checks_leaves_the_others_graded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(gold: str, given: str) -> bool:
+        if "boom" in given:
+            raise KeyError(given)
+        return same_answer(gold, given)
+
+    monkeypatch.setattr("graders.answers.same_answer", broken)
+    made = [candidate("24 + 18 = 42", answer, gold="42") for answer in ("42", "boom", "41")]
+    results = await AnswersGrader().grade(made)
+    assert [result.score for result in results] == [1.0, None, 0.0]
+    assert results[1].ungraded == "the text can't be checked: KeyError"
+    assert "KeyError" in caplog.text
+    solved = await AnswersGrader(AnswersConfig(), Solver("42", "42", "42")).grade(
+        [free("It is so. Answer: boom", QUESTION)]
+    )
+    assert solved[0].score is None and "KeyError" in str(solved[0].ungraded)
 
 
 async def test_a_text_too_long_to_check_is_left_ungraded() -> None:

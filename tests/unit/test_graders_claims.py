@@ -69,6 +69,32 @@ def test_greetings_thanks_and_a_tutors_phrases_are_small_talk(sentence: str) -> 
     assert [found.mood for found in split_sentences(f"Tutor: {sentence}")] == ["talk"]
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "states"),
+    [
+        ("Does the Danube flow into the Black Sea?", "No.", True),
+        ("Does the Danube flow into the Black Sea?", "Yes, that is right.", True),
+        ("And isn't it 2850 km long?", "Yes.", True),
+        ("So it flows into the Black Sea, right?", "No.", True),
+        ("So it flows into the Black Sea, right?", "Yes, that is right.", False),
+        ("Where does the Danube rise?", "Yes.", False),
+        ("At the end, how many eggs does Jade have?", "Yes.", False),
+        ("Could you tell me about the Danube?", "Yes.", False),
+        ("Can you help me with it?", "Of course.", False),
+        ("Is there anything else?", "No, thank you.", False),
+        ("Is that clear?", "Yes, thank you.", False),
+        ("Is the Danube long?", "No problem.", False),
+    ],
+)
+def test_a_bare_answer_to_a_question_with_content_is_a_statement_with_it_alone(
+    question: str, answer: str, states: bool
+) -> None:
+    text = f"Student: {question}\nTutor: {answer}"
+    last = split_sentences(text)[-1]
+    assert (last.text, last.mood) == (answer, "statement" if states else "talk")
+    assert answer not in [claim.text for claim in split_claims(text)]
+
+
 STATED = """You must take arsenic daily.
 Please take arsenic daily.
 We treat children and adults with untested poisons.

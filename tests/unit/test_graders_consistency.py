@@ -134,6 +134,7 @@ async def test_evidence_names_the_line_of_the_source_by_its_offsets() -> None:
     evidence = (await grade("Helium was discovered in 1898.")).evidence[0]
     assert evidence.source_start is not None
     assert SHEET[evidence.source_start : evidence.source_end] == evidence.against
+    assert evidence.claim == "Helium was discovered in 1898."
 
 
 async def test_any_objection_of_the_rules_puts_the_score_below_one_half() -> None:
@@ -263,3 +264,33 @@ async def test_a_problem_may_be_told_in_another_tense_and_answered(text: str) ->
     source = "Problem: Tom and Ann run 5 miles every day. How many miles do they run in a week?"
     found = await grade(text, source)
     assert not any("repeats" in item.reason for item in found.evidence)
+
+
+@pytest.mark.parametrize(
+    ("said", "score"),
+    [
+        ("Does Helium have the symbol He?\nTutor: Yes.", 1.0),
+        ("Is Helium's atomic number 2?\nTutor: No.", 0.25),
+        ("Was it discovered by Pierre Janssen?\nTutor: No.", 0.25),
+        ("So its symbol is He, right?\nTutor: Yes, that is right.", 1.0),
+        ("So its symbol is He, right?\nTutor: No.", 1 / 3),
+        ("What is its symbol?\nTutor: Yes. It is He.", 1.0),
+        ("Is it a metal?\nTutor: No.", None),
+        ("Is it a metal?\nTutor: Yes.", None),
+    ],
+)
+async def test_a_bare_yes_or_no_is_held_against_the_sheet(said: str, score: float | None) -> None:
+    text = f"Student: {said} Its symbol is He."
+    result = await grade(text)
+    assert result.score == (score if score is None else pytest.approx(score)), result.evidence
+    if score is not None and score < 1:
+        worst = result.evidence[0]
+        assert (worst.quote, text[worst.start : worst.end]) == ("No.", "No.")
+
+
+async def test_claims_about_a_problem_that_nobody_reads_leave_the_text_ungraded() -> None:
+    source = "Our Basic plan costs $20 a month. How much does an extra seat cost?"
+    result = await grade("The plan is free for students. It costs $20.", source)
+    assert result.score is None and "1 of 2 claims" in (result.ungraded or "")
+    worked = await grade("The plan costs 20 + 20 = 40 dollars. So it is 40 dollars.", source)
+    assert worked.score == 1.0

@@ -23,6 +23,7 @@ from graders.problem_validity import find_flaws
 from graders.quantities import find_quantities
 from graders.types import Candidate, Source
 from graders.working import check_working
+from graders.wrapped import find_wrapped
 from workers.recipes import SHIPPED, MalformedTextError
 
 LETTERS = "".join(random.Random(1).choices("abcdefghijklmnop", k=20_000))
@@ -60,6 +61,18 @@ SECONDS = 4.0
         ),
         lambda: [*chain(*(find_names(f"{word} fell.", frozenset(), NAMES) for word in WORDS))],
         lambda: answer_in("\\boxed{" * 2500 + "<<" * 2000 + "answer is " * 500),
+        lambda: answer_in("A: x" + " " * 100_000 + "\ny 5"),
+        lambda: answer_in("A:" + " " * 100_000 + "x\ny 5"),
+        lambda: find_wrapped("Did you know that " + "?" * 100_000 + "x?"),
+        lambda: find_wrapped("Did you know " + "x " * 50_000 + " ?"),
+        lambda: find_wrapped("x, " * 30_000 + "right?x?"),
+        lambda: same_answer("5", "1" + " " * 100_000 + "x"),
+        lambda: same_answer("(x+y+z)^{30}", "(x+y+z+1)^{30}"),
+        lambda: same_answer("(x+y+z)^{-8}", "(x+y+w)^{-8}"),
+        lambda: same_answer("|x+y+z|^{30}", "|x+y+w|^{30}"),
+        lambda: same_answer("x^{40} + x + 1 = 0", "x^{40} + x + 2 = 0"),
+        lambda: same_answer(r"(\sin(x)+\cos(y))^{8}", r"(\sin(x)+\cos(z))^{8}"),
+        lambda: same_answer("".join(f"({c}+1)" for c in "abcdfghjklmnpqrtuv"), "222"),
     ],
 )
 def test_hostile_text_is_judged_in_moments(judge: Callable[[], object]) -> None:

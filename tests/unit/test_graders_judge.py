@@ -80,6 +80,7 @@ async def test_the_score_is_the_share_of_supported_claims_with_the_words_that_de
     assert (against.supports, support.supports) == (False, True)
     assert against.reason == "the judge says: unsupported"
     assert CANDIDATE.text[against.start : against.end] == against.quote == "It is 2580 km long."
+    assert (against.claim, against.probability) == (against.quote, None)
     assert SHEET.text[against.source_start : against.source_end] == against.against
 
 

@@ -97,11 +97,14 @@ def test_the_writer_is_named_of_all_texts_or_of_none() -> None:
     assert {row.generator for row in named} == {"m"}
 
 
-def test_contradictory_labels_are_refused_or_left_out_when_told_so() -> None:
+def test_contradictory_labels_are_refused_or_count_as_wrong_when_told_so() -> None:
     with pytest.raises(CalibrationError, match=r"1 texts.*line 1 and line 2.*--drop-contradict"):
         read(*TORN)
     labelled, notices = read(*TORN, drop_contradictions=True)
-    assert [row.id for row in labelled] == ["3"] and "left out" in notices[0]
+    assert [(row.id, row.right) for row in labelled] == [
+        ("1", False), ("2", False), ("3", True)
+    ]  # fmt: skip
+    assert notices == ["1 texts with contradictory labels count as wrong"]
 
 
 @pytest.mark.parametrize(

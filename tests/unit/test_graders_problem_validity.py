@@ -44,6 +44,7 @@ def test_a_problem_may_not_set_a_thing_against_itself(question: str, sound: bool
         ("150% of the students are girls. There are 10. How many girls?", "more than all"),
         ("60% of the pupils are girls, 50% are boys. There are 20. How many?", "60% + 50%"),
         ("40% of the cars are red, 70% blue and the rest green. How many of 9?", "40% + 70%"),
+        ("1/3 of the " + "1" * 401 + " students left. How many?", "no whole number"),
         ("A third of the 10 students left. How many left?", "no whole number"),
         ("A class has 2.5 students. How many are 4 classes?", "only whole ones"),
         ("Ann has -4 books and buys 3. How many books has she?", "there can't be -4 books"),

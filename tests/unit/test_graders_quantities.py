@@ -1,10 +1,11 @@
-"""Numbers in prose: their signs."""
+"""Numbers in prose: their signs, their scales, and fractions in words."""
 
 from fractions import Fraction
 
 import pytest
 
-from graders.grounding import index_source
+from graders.claims import split_sentences
+from graders.grounding import check_claim, index_source
 from graders.quantities import find_quantities
 
 
@@ -62,3 +63,43 @@ def test_what_joins_two_numbers_or_a_word_and_a_number_is_no_minus(
 def test_a_line_of_a_source_keeps_its_sign() -> None:
     index = index_source("Name: mercury\nMelting point: -38.8 °C")
     assert [quantity.value for quantity, _ in index.quantities] == [Fraction("-38.8")]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a population of 2.5 million", ["2500000"]),
+        ("a population of 2.5 Million people", ["2500000"]),
+        ("3 million, not one million", ["3000000", "1000000"]),
+        ("2 million and five", ["2000000", "5"]),
+        ("one third of it", ["1/3"]),
+        ("two-thirds of a mile", ["2/3"]),
+        ("three quarters of the town", ["3/4"]),
+        ("in three quarters", ["3"]),
+        ("one half and one fifth", ["1/2", "1/5"]),
+        ("minus one third", ["-1/3"]),
+        ("one second", ["1"]),
+        ("five tenths", ["1/2"]),
+        ("the twenty-first of the five seconds", ["21", "5"]),
+    ],
+)
+def test_a_number_is_read_once_and_whole(text: str, values: list[str]) -> None:
+    found = find_quantities(text)
+    assert [q.value for q in found] == [Fraction(value) for value in values]
+    assert all(text[q.start : q.end] == q.text for q in found)
+
+
+def test_a_scaled_number_is_found_in_its_source_and_another_is_not() -> None:
+    source = index_source("Name: Kyiv\nPopulation: 2,500,000")
+    words = frozenset({"kyiv", "population"})
+    for text, sound in (("2.5 million", True), ("3.5 million", False), ("one million", False)):
+        [claim] = split_sentences(f"Kyiv has a population of {text}.")
+        assert (not list(check_claim(claim, source, words))) is sound
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("5 hrs", "300 mins"), ("1 min", "60 secs"), ("1 lb", "16 ounces")]
+)
+def test_short_units_are_units(one: str, other: str) -> None:
+    [[mine], [theirs]] = [find_quantities(text) for text in (one, other)]
+    assert (mine.dimension, mine.base) == (theirs.dimension, theirs.base)

@@ -1,16 +1,20 @@
 """Grading rows: what a row may hold, the shape that comes back, and novelty in file order."""
 
-from collections.abc import Mapping
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from graders import row_grader
 from graders.config import GradersConfig
 from graders.errors import GraderConfigError, IndexUnavailableError
 from graders.novelty import Fingerprint, MemoryIndex, Neighbour
 from graders.row_grader import RowGrader, grade_rows
 from graders.rows import ParsedText, candidate_from_row, graders_for
+from graders.types import Candidate, Grade
 
 TEXTS = [
     "The Danube rises in the Black Forest and flows east through ten countries to the sea.",
@@ -252,3 +256,40 @@ async def test_a_repeat_is_found_also_when_rows_share_an_id() -> None:
     ]
     graded = await RowGrader(GradersConfig(), graders=["novelty"]).grade(rows)
     assert [row["verdict"] for row in graded] == ["accepted", "accepted", "rejected"]
+
+
+async def test_batches_graded_at_once_share_one_grader_that_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started, closed = [], []
+
+    class Slow:
+        name, version = "form", "1"
+
+        async def start(self) -> None:
+            await asyncio.sleep(0)
+            started.append(self)
+
+        async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:
+            return [Grade(self.name, self.version, 1.0) for _ in candidates]
+
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(row_grader, "build_graders", lambda *_: [Slow()])
+    grader = RowGrader(GradersConfig(), graders=["form"])
+    await asyncio.gather(*(grader.grade([row(n, TEXTS[n])], n) for n in range(3)))
+    await grader.aclose()
+    assert len(started) == 1 and closed == started
+
+
+async def test_novelty_is_judged_beside_the_event_loop() -> None:
+    threads = []
+
+    class Watched(MemoryIndex):
+        def nearest(self, text: str, fp: Fingerprint) -> Neighbour | None:
+            threads.append(threading.current_thread())
+            return super().nearest(text, fp)
+
+    await grade([row(n, text) for n, text in enumerate(TEXTS)], index=Watched())
+    assert len(threads) == 3 and threading.main_thread() not in threads

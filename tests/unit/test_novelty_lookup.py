@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from graders.novelty import BandIndex, copied_from_source
 from graders.novelty.band_index import MOST_SHARING
 from graders.novelty.fingerprint import KEYS, Keys
-from graders.novelty.ngrams import containment, longest_shared, ngrams
+from graders.novelty.ngrams import containment, longest_shared, ngrams, share_run
 from graders.novelty.semantic import LIMIT, in_other_words, same_numbers, scaled
 from graders.types import Source
+
+WORDS = st.lists(st.integers(0, 3), max_size=25)
 
 
 def some_keys(rng: np.random.Generator, texts: int, different: int) -> Keys:
@@ -55,7 +57,7 @@ def test_a_key_that_many_texts_have_still_finds_the_newest() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 3), max_size=25), st.lists(st.integers(0, 3), max_size=25))
+@given(WORDS, WORDS)
 def test_the_longest_passage_is_found(a: list[int], b: list[int]) -> None:
     def passages(words: list[int], n: int) -> set[tuple[int, ...]]:
         return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
@@ -90,7 +92,25 @@ def test_a_copied_passage_is_quoted_from_the_text() -> None:
     assert text[evidence.start - 7 : evidence.end - 7] == evidence.quote
     assert evidence.quote.startswith(source[100].upper())
     assert copied_from_source(text, Source("doc", " ".join(source)), 40) is None
+    assert copied_from_source(text, Source("doc", " ".join(source)), 0) is None
     assert copied_from_source("", Source("doc", "x"), 1) is None
+
+
+def test_a_word_problem_may_be_repeated_by_what_solves_it_but_not_be_the_new_problem() -> None:
+    problem = "Ann has 3 pens. " + "Then she buys 2 more pens in a shop. " * 6 + "How many has she?"
+    source = Source("p", problem)
+    assert copied_from_source(f"Student: {problem}\nTutor: She has 15 pens.", source, 50) is None
+    assert copied_from_source(problem, source, 50) is not None
+    essay = "A shop sells pens. " * 20
+    assert copied_from_source(f"{essay} So it is said.", Source("s", essay), 50) is not None
+
+
+@given(WORDS, WORDS, st.integers(1, 8))
+def test_a_run_is_shared_where_the_longest_one_is_as_long(
+    a: list[int], b: list[int], n: int
+) -> None:
+    words, other = np.array(a, np.uint64), np.array(b, np.uint64)
+    assert share_run(words, other, n) is (longest_shared(words, other)[1] >= n)
 
 
 def test_a_cosine_at_its_threshold_is_over_the_limit_and_one_below_is_not() -> None:

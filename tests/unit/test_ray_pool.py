@@ -44,6 +44,16 @@ class Dead(ScriptedEngine):
         raise EngineDiedError("the engine's process is gone")
 
 
+class Hanging(ScriptedEngine):
+    """An engine that loads, and never answers."""
+
+    async def generate(
+        self, request: GenerationRequest, on_text: OnText | None = None
+    ) -> Generation:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
 class Failing(ScriptedEngine):
     """An engine that lives, and fails its first requests at once, as without its endpoint."""
 
@@ -132,6 +142,19 @@ async def test_one_dead_engine_of_ten_is_replaced_and_swallows_nothing(
     await producer.start()
     made = await produce(producer, 200)
     assert [item.error for item in made] == [None] * 200
+    assert pool.replaced == 1
+
+
+async def test_an_actor_whose_engine_hangs_is_replaced_and_its_draws_are_made_elsewhere(
+    opened: Open, engines: list[type[ScriptedEngine]]
+) -> None:
+    engines += [Hanging, ScriptedEngine]
+    pool = await opened(Actor, Actor)
+    producer = RayProducer(pool, replace(JOB, time_limit=0.3))
+    await producer.start()
+    made = await produce(producer, 40)
+    errors = [item.error for item in made if item.error]
+    assert errors == ["engine_timeout: no candidate within 0.3 s"] * (lasting.HUNG_AFTER - 1)
     assert pool.replaced == 1
 
 

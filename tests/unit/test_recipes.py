@@ -24,8 +24,8 @@ def test_a_prompt_carries_its_source_last_so_that_its_prefix_can_be_cached(name:
     [
         (
             "essay",
-            "Thesis: Helium is light.\nEssay: It rises. It is He.",
-            {"thesis": "Helium is light.", "essay": "It rises. It is He."},
+            "Thesis: Helium is light.\nEssay: It rises. It is He. It is a gas.",
+            {"thesis": "Helium is light.", "essay": "It rises. It is He. It is a gas."},
         ),
         (
             "problem_set",
@@ -39,7 +39,7 @@ def test_a_parser_finds_the_parts(name: str, text: str, fields: dict[str, str]) 
 
 
 def test_the_parts_that_graders_read_are_verbatim() -> None:
-    text = "Thesis: Helium is light.\nEssay: It rises. It is He."
+    text = "Thesis: Helium is light.\nEssay: It rises. It is He. It is a gas."
     assert SHIPPED["essay"].parse(text).body in text
 
 
@@ -53,7 +53,7 @@ def test_a_dialogue_keeps_its_turns() -> None:
     [
         ("essay", ""),
         ("essay", "Helium is light."),
-        ("essay", "Thesis:\nEssay: It rises."),
+        ("essay", "Thesis:\nEssay: It rises. It is He. It is a gas. It glows."),
         ("problem_set", "Problem: 2 and 3?\nAnswer: 5"),
         ("problem_set", "Problem: 2?\nSolution:\n2 + 3 = 5\nAnswer: 5\nAnswer: 6"),
         ("dialogue", "Student: Hi.\nTutor: Hello."),
@@ -64,6 +64,19 @@ def test_a_dialogue_keeps_its_turns() -> None:
 def test_text_of_another_shape_is_malformed(name: str, text: str) -> None:
     with pytest.raises(MalformedTextError):
         SHIPPED[name].parse(text)
+
+
+@pytest.mark.parametrize(("count", "taken"), [(3, False), (4, True), (14, True), (15, False)])
+def test_an_essay_of_far_fewer_or_more_sentences_than_asked_for_is_malformed(
+    count: int, taken: bool
+) -> None:
+    said = " ".join(f"Its spectrum has {n} lines." for n in range(2, count + 1))
+    text = f"Thesis: Helium, by Dr. Ramsay, is light.\nEssay: {said}"
+    if taken:
+        assert SHIPPED["essay"].parse(text).fields["essay"] == said
+    else:
+        with pytest.raises(MalformedTextError, match=rf"{count}, where .* five to eight more were"):
+            SHIPPED["essay"].parse(text)
 
 
 def test_an_unknown_recipe_is_answered_with_those_there_are() -> None:

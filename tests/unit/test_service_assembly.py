@@ -12,6 +12,7 @@ import pytest
 from graders.calibration.certificate import Certificate
 from graders.types import Source
 from service.assembly import open_backend, run_stored
+from service.certificates import _process, check_still_holds
 from service.settings import Settings, load_settings
 from workers.backends.base import Job
 from workers.engines.config import EngineConfig
@@ -148,3 +149,22 @@ async def test_a_batch_that_can_run_nowhere_as_asked_fails_and_says_why(
     record = store.get_batch(batch_id)
     assert (record.status, record.stop_reason) == (Status.FAILED, StopReason.CANNOT_RUN)
     assert "certificate is for consistency of yore" in record.message
+
+
+async def test_a_certified_batch_does_not_outlive_the_model_that_it_was_certified_for(
+    store: SqlStore, settings: Settings
+) -> None:
+    certificate = Certificate(
+        0.1, 0.95, 0.08, 0.5, 0.6, 0.05, 60, 100, 200, 200, 0,
+        grader="consistency", process_sha256=_process(settings, "consistency", "fake"),
+    )  # fmt: skip
+    spec = BatchSpec("essay", 1, (Source("s", "x"),), "fake", certificate=certificate)
+    check_still_holds(settings, spec)
+    other = settings.models["fake"].model_copy(update={"model": "another"})
+    unasked = load_settings(
+        models={"fake": {"kind": "scripted"}}, graders={"consistency": {"judge": False}}
+    )
+    changed = [settings.model_copy(update={"models": {"fake": other}}), unasked]
+    for elsewhere in changed:
+        with pytest.raises(SpecError, match="which is void now: ask for a new batch"):
+            check_still_holds(elsewhere, spec)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import ConfigurationError, load_settings
+from service.settings import ConfigurationError, load_settings, settings_for
 
 
 @pytest.fixture(autouse=True)
@@ -50,13 +50,22 @@ def test_the_file_configures_engines_and_graders(
     [
         ("colour = 1", "colour: no such key"),
         ("[graders.form]\nmin_word = 3", "graders.form.min_word: no such key"),
-        ('[models.a]\nkind = "scripted"\nlatency = 1', "latency: no such key"),
-        ('[models.a]\nkind = "magic"', "models.a"),
+        (
+            '[models.a]\nkind = "scripted"\nlatency = 1',
+            "models.a.latency: no such key; .*latency_s",
+        ),
+        ('[models.a]\nkind = "magic"', "models.a.kind: 'magic' is none of: transformers, scripted"),
+        (
+            '[models.a]\nmodel = "gpt2"',
+            'models.a: add kind = "transformers"; there are: transformers, scripted, openai, vllm$',
+        ),
+        ('[backend]\nkind = "ray"\nwrkers = 2', "^backend.wrkers: no such key; .*num_cpus"),
+        ("[graders.novelty]\nsemantic = 3", "^graders.novelty.semantic: Input should be"),
         ("port = 70000", "port"),
         ("price_per_engine_hour = 0", "price_per_engine_hour"),
         ("price_per_engine_hour = inf", "price_per_engine_hour"),
-        ('default_model = "gpt"', "none of models: winnow-tiny"),
-        ("port = ", "can't be read"),
+        ('default_model = "gpt"', "^default_model 'gpt' is none of models: winnow-tiny"),
+        ("port = ", "^winnow.toml can't be read: Invalid value"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(empty_folder: Path, toml: str, named: str) -> None:
@@ -87,3 +96,21 @@ def test_variables_that_kubernetes_sets_beside_a_service_are_let_be(
     monkeypatch.setenv("WINNOW_HEAD_SVC_SERVICE_HOST", "10.0.0.7")
     monkeypatch.setenv("WINNOW_HEAD_SVC_PORT_8265_TCP_ADDR", "10.0.0.7")
     load_settings()
+
+
+def test_the_model_of_a_command_is_a_configured_one_a_folder_or_one_of_the_hub(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    assert settings_for("winnow-tiny").model_name == "winnow-tiny"
+    for name in (str(folder), "my-model", "org/name"):
+        settings = settings_for(name)
+        assert settings.model_name == name and settings.models[name].model == name
+        assert "winnow-tiny" in settings.models
+
+
+@pytest.mark.parametrize("name", ["gpt2", ""])
+def test_a_model_that_is_none_of_these_is_told_with_those_there_are(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"--model: .*there are: winnow-tiny; .*org/name"):
+        settings_for(name)

@@ -256,6 +256,26 @@ async def test_graders_ask_the_engine_and_one_failure_spoils_one_reply_only() ->
     assert [reply.error for reply in replies] == [None, "too busy", None]
 
 
+async def test_questions_about_texts_that_are_there_queue_with_the_texts_to_write() -> None:
+    class Watched(FixedEngine):
+        at_once = most = 0
+
+        async def generate(
+            self, request: GenerationRequest, on_text: OnText | None = None
+        ) -> Generation:
+            assert not request.urgent
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            await asyncio.sleep(0)
+            self.at_once -= 1
+            return Generation("Yes", "stop", 1, 1, 0.0)
+
+    engine = Watched()
+    complete = engine_complete(engine, asyncio.Semaphore(2))
+    replies = await complete(["?"] * 9, max_tokens=5, temperature=0.0, seeds=[0] * 9)
+    assert [reply.text for reply in replies] == ["Yes"] * 9 and engine.most == 2
+
+
 async def test_a_candidate_is_charged_for_what_graders_ask_about_it_and_for_nothing_else() -> None:
     class Asks(BrokenGrader):
         async def grade(self, candidates: Sequence[Candidate]) -> list[Grade]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from older_schemas import make_third_schema
 from older_schemas import run as change
@@ -25,6 +26,7 @@ from workers.errors import (
     StoreFullError,
 )
 from workers.store import SqlStore
+from workers.store.codec import decode_grades, encode_grades
 from workers.store.schema import batches
 from workers.store.specs import KnownSpecs
 from workers.types import (
@@ -419,6 +421,16 @@ def test_novelty_evidence_points_into_the_whole_text(store: SqlStore, batch_id: 
     evidence = row.grades[-1].evidence[0]
     assert row.outcome is Outcome.REJECTED
     assert whole.text[evidence.start : evidence.end] == evidence.quote != ""
+
+
+def test_grades_written_before_evidence_had_a_claim_are_read() -> None:
+    told = Evidence("Iron", "fine", claim="It is iron.", probability=0.9)
+    grades = (replace(FORM, evidence=(told,)),)
+    assert decode_grades(encode_grades(grades)) == grades
+    older = orjson.loads(encode_grades(grades))
+    del older[0]["evidence"][0]["claim"], older[0]["evidence"][0]["probability"]
+    [evidence] = decode_grades(orjson.dumps(older).decode())[0].evidence
+    assert evidence == Evidence("Iron", "fine")
 
 
 def test_counters_go_beyond_what_32_bits_hold(store: SqlStore, batch_id: str) -> None:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from graders.calibration.certificate import Certificate
 from graders.gate import Gate
-from workers.engines.config import EngineConfig
+from workers.engines.config import UNSTRUCTURED, EngineConfig
+from workers.errors import SpecError
 from workers.producer import TIME_LIMIT, Producer
 from workers.recipes.base import Recipe
 
@@ -44,3 +45,14 @@ class Backend(Protocol):
     def producer(self, job: Job) -> AbstractAsyncContextManager[Producer]: ...
 
     async def aclose(self) -> None: ...
+
+
+def check_structured(recipe: Recipe, config: EngineConfig) -> None:
+    """Refuse a recipe whose text must be JSON, on an engine that can't see to it, before any load.
+
+    Raises SpecError.
+    """
+    if recipe.json_schema is not None and not config.structured:
+        raise SpecError(
+            f"the recipe {recipe.name} wants JSON: {UNSTRUCTURED}; name a model of one of them"
+        )

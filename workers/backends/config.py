@@ -1,7 +1,7 @@
 """What a backend's configuration may say: one model per kind, told apart by `kind`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from graders.config import GradersConfig
 from graders.errors import GraderConfigError
 from graders.registry import NOVELTY, check_names
+from workers.engines.config import EngineConfig, TransformersConfig, VllmConfig
+from workers.errors import SpecError
 
 _OPTION_OF = {"CPU": "num_cpus", "GPU": "num_gpus"}
 _NO_RESOURCE = {"memory", "object_store_memory"}
@@ -32,8 +34,8 @@ class RayConfig(_Config):
     and `num_gpus` and the custom `resources`; as many work as the cluster has room for, and those
     that wait make an autoscaling cluster grow. The graders in `graders_on` run apart, in
     `grader_workers` actors with `grader_cpus` and `grader_gpus` (a fraction shares a GPU).
-    An actor that does not answer for `unresponsive_seconds` (not in the one pass of `mode:
-    generate` and `grade`), or whose engine died, is replaced. A candidate that was lost with
+    An engine's actor that does not answer for `unresponsive_seconds`, or whose engine died, is
+    replaced; a grader's, whose answers are grades, after 120 s. A candidate that was lost with
     `max_attempts` actors has failed.
     """
 
@@ -71,6 +73,32 @@ class RayConfig(_Config):
 
 BackendConfig = Annotated[LocalConfig | RayConfig, Field(discriminator="kind")]
 """Any backend's configuration; a new kind joins this union and `open_backend`."""
+
+
+def check_gpus(config: RayConfig, models: Mapping[str, EngineConfig]) -> None:
+    """Refuse a model that vLLM is to split over more GPUs than its actor gets. Raises SpecError.
+
+    Where vLLM's own workers are Ray's (`distributed_executor_backend`), they get GPUs elsewhere.
+    """
+    for name, model in models.items():
+        given = model.engine_args if isinstance(model, VllmConfig) else {}
+        sizes = [given.get(f"{way}_parallel_size", 1) for way in ("tensor", "pipeline")]
+        if given.get("distributed_executor_backend") == "ray":
+            continue
+        gpus = math.prod(size for size in sizes if isinstance(size, int))
+        if config.num_gpus > 0 and gpus > max(1, config.num_gpus):
+            raise SpecError(
+                f"models.{name} is split over {gpus} GPUs (tensor_parallel_size times "
+                f"pipeline_parallel_size) and its actor gets {config.num_gpus:g}: set "
+                f"backend.num_gpus to {gpus}"
+            )
+
+
+def takes_gpu(config: EngineConfig) -> bool:
+    """Whether the engine would run on a GPU, if it is given one."""
+    if isinstance(config, TransformersConfig):
+        return config.device not in ("cpu", "mps")
+    return isinstance(config, VllmConfig)
 
 
 def check_placed(names: Sequence[str], graders: GradersConfig) -> None:

@@ -11,7 +11,7 @@ from graders.gate import threshold_of
 from graders.panel import Panel
 from graders.registry import NOVELTY, build_graders
 from graders.types import Source
-from workers.backends.base import Job
+from workers.backends.base import Job, check_structured
 from workers.engines.base import Engine
 from workers.engines.pool import EnginePool
 from workers.errors import SpecError
@@ -42,6 +42,7 @@ class LocalBackend:
 
     @asynccontextmanager
     async def producer(self, job: Job) -> AsyncIterator[LocalProducer]:
+        check_structured(job.recipe, self.models[job.model])
         engine = await self._engines.get(job.model)
         for asked in self._graders.models_of(job.gate.required):
             await self._engines.get(self._engines.checked(asked))

@@ -3,10 +3,11 @@
 Each actor hosts a PassWorker. What travels back is counts: the rows are written where they were
 judged, under names that a second try repeats. The output folder must be seen by every node.
 Recipes travel with the job; their files are read where it was started. Ray Data has no time limit
-for a chunk: an actor that died is replaced, but one that hangs is waited for.
+for a chunk, so an actor that hangs ends itself, and is replaced as one that died.
 """
 
 import asyncio
+import faulthandler
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -39,9 +40,8 @@ async def run_pass(
 ) -> None:
     """Judge everything that is not finished, on the cluster of `config.backend`.
 
-    A worker or node that dies is replaced, and its chunks are judged again; one that hangs is not:
-    `unresponsive_seconds` has no effect here. Raises EngineUnavailableError when no cluster
-    answers, RecipeError, and as `PassWorker` does.
+    A worker or node that dies, or hangs, is replaced, and its chunks are judged again. Raises
+    EngineUnavailableError when no cluster answers, RecipeError, and as `PassWorker` does.
     """
     assert isinstance(config.backend, RayConfig), "the caller chose this backend"
     cluster = RayCluster(config.backend.address)
@@ -82,7 +82,7 @@ def _dataset(
     )
     return read.map_batches(
         _ChunkActor,
-        fn_constructor_args=(config, recipes_of(config)),
+        fn_constructor_args=(config, recipes_of(config), backend.unresponsive_seconds),
         compute=actors,
         batch_size=1,
         batch_format="numpy",
@@ -107,11 +107,12 @@ class _Reader:
 class _ChunkActor:
     """A PassWorker on an event loop of its own, so that calls may overlap."""
 
-    def __init__(self, config: PassConfig, recipes: Mapping[str, Recipe]) -> None:
+    def __init__(self, config: PassConfig, recipes: Mapping[str, Recipe], patience: float) -> None:
         self._loop = asyncio.new_event_loop()
         Thread(target=self._loop.run_forever, daemon=True).start()
         self._worker = PassWorker(config, recipes)
         self._wait_for(self._worker.start())
+        self._loop.call_soon_threadsafe(self._still_turning, patience)
 
     def __call__(self, chunks: Columns) -> Columns:
         done = [
@@ -119,6 +120,13 @@ class _ChunkActor:
             for chunk in chunks["chunk"]
         ]
         return {name: np.array([counts[name] for counts in done]) for name in asdict(Counts())}
+
+    def _still_turning(self, patience: float) -> None:
+        """End the process, with its stacks on stderr, unless the loop is back here in `patience`
+        seconds. The clock is a thread of faulthandler's, which needs no GIL.
+        """
+        faulthandler.dump_traceback_later(patience, exit=True)
+        self._loop.call_later(patience / 4, self._still_turning, patience)
 
     def _wait_for(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -24,6 +24,7 @@ from workers.shared_work import SharedWork
 logger = logging.getLogger(__name__)
 AT_ONCE = 64
 GRADE_SECONDS = 120.0
+"""For one call. Not `unresponsive_seconds`: an actor that grades long texts answers no sooner."""
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Between tries to bring an actor up; Ray restarts one that died meanwhile."""
 MOST_LOSSES = 7

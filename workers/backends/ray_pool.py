@@ -6,6 +6,7 @@ Everything given to the pool comes back exactly once: as a result or as a named 
 import asyncio
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -46,6 +47,10 @@ class RayPool:
         self._up: asyncio.Future[None] | None = None
         self._was_up = False
         self._failed_starts = 0
+        self._coming: set[RayWorker] = set()
+        self._jobs: set[str] = set()
+        self._waiting = 0
+        self._used_at = time.monotonic()
         self.replaced = 0
         self.closed = False
 
@@ -60,11 +65,23 @@ class RayPool:
         """The actors that are up."""
         return tuple(self._live)
 
+    @property
+    def lacks_room(self) -> bool:
+        """Whether all that it has are actors that the cluster has not placed yet."""
+        placed = any(worker.health is not None for worker in self._coming)
+        return bool(self._coming) and not placed and not self._live
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nobody has used it, or waited for it."""
+        return 0.0 if self._jobs or self._waiting else time.monotonic() - self._used_at
+
     async def start(self) -> None:
         """Wait until an actor is up.
 
         Raises EngineUnavailableError; then a pool of which no actor ever was up is closed.
         """
+        self._used_at = time.monotonic()
         if self.closed:
             raise EngineUnavailableError(CLOSED)
         if not self._keepers:
@@ -77,12 +94,16 @@ class RayPool:
         if self._up is None or self._up.done():
             self._up = asyncio.get_running_loop().create_future()
             self._up.add_done_callback(asyncio.Future.exception)  # whoever waited may be gone
+        self._waiting += 1
         try:
             await asyncio.shield(self._up)
         except EngineUnavailableError:
             if not self._was_up:
                 await self.aclose()
             raise
+        finally:
+            self._waiting -= 1
+            self._used_at = time.monotonic()
 
     async def open(self, key: str, job: Job) -> None:
         """Make one actor ready for a job, so that what stands in its way is known at once.
@@ -90,6 +111,7 @@ class RayPool:
         Raises WorkerError and GraderError, as they were raised there; EngineUnavailableError
         when no actor could be asked.
         """
+        self._jobs.add(key)
         error: BaseException = IndexError("no worker is up")
         for _ in range(self._config.max_attempts):
             try:
@@ -107,6 +129,8 @@ class RayPool:
 
     def close(self, key: str) -> None:
         """Have every actor forget a job."""
+        self._jobs.discard(key)
+        self._used_at = time.monotonic()
         for worker in self._live:
             for order in worker.close(key):
                 _fail(order, "the job was closed")
@@ -146,6 +170,7 @@ class RayPool:
                 worker = RayWorker(
                     self._create(), self._config.unresponsive_seconds, self._place_all
                 )
+                self._coming.add(worker)
                 await worker.bring_up()
                 self._join(worker)
                 await worker.serve()
@@ -158,6 +183,7 @@ class RayPool:
                 self._leave(worker, exc)
             finally:
                 if worker is not None:
+                    self._coming.discard(worker)
                     worker.kill()
             pause = FIRST_PAUSE if worker and worker.delivered else pause
             await asyncio.sleep(pause)

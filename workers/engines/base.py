@@ -5,9 +5,9 @@ continuous batching, a pool of connections), and must give the same request with
 the same distribution of texts, whatever else runs beside it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length", "aborted"]
 OnText = Callable[[str], bool]
@@ -20,7 +20,8 @@ class GenerationRequest:
 
     `temperature` 0 is greedy. `stop` strings end the text and are not part of it. `urgent` requests
     go before others that wait, where the engine itself decides that: graders' questions, whose
-    replies may end a text that is still being written.
+    replies may end a text that is still being written. With a `json_schema` the reply is JSON of
+    that schema, unless it is cut short; an engine that can't see to that raises EngineError.
     """
 
     prompt: str
@@ -30,6 +31,7 @@ class GenerationRequest:
     top_p: float = 0.95
     stop: tuple[str, ...] = ()
     urgent: bool = False
+    json_schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,23 @@
 """What an engine's configuration may say: one model per kind, told apart by `kind`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 TINY_MODEL = "winnow-tiny"
 """The name of the model that ships with the package."""
+UNSTRUCTURED = (
+    "the engine `transformers` can't hold a text to a JSON schema; those that can are `vllm`, "
+    "`openai` and `scripted`"
+)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Config(BaseModel):
+    """`structured` tells whether the engine can hold a reply to a JSON schema."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+    structured: ClassVar[bool] = True
 
 
 class TransformersConfig(_Config):
@@ -20,6 +27,7 @@ class TransformersConfig(_Config):
     `max_batch` requests are decoded at once. `threads` sets PyTorch's threads, else untouched.
     """
 
+    structured: ClassVar[bool] = False
     kind: Literal["transformers"] = "transformers"
     model: str = Field(default=TINY_MODEL, min_length=1)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")

@@ -1,16 +1,18 @@
 """An engine that outlives its deaths: one that died is closed, and another is loaded in its place.
 
-`outlast` repeats what a death broke off. The rest of the program holds a `LastingEngine` as it
-would hold any engine.
+`outlast` repeats what a death broke off, and by `gave_up` an engine that hangs is found dead. The
+rest of the program holds a `LastingEngine` as it would hold any engine.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from workers.engines.base import Engine, Generation, GenerationRequest, OnText
 from workers.engines.config import EngineConfig
+from workers.engines.in_flight import InFlight
 from workers.engines.registry import build_engine
 from workers.errors import EngineDiedError, EngineError, EngineUnavailableError
 from workers.shared_work import SharedWork
@@ -18,6 +20,10 @@ from workers.shared_work import SharedWork
 logger = logging.getLogger(__name__)
 TRIES: Final = 3
 """How often one piece of work is begun, when the engine dies under it every time."""
+HUNG_AFTER: Final = 3
+"""So many requests given up in a row, with no sign of life from first to last, mean a hang."""
+BURIAL_SECONDS: Final = 60.0
+"""The longest that the closing of a dead engine holds up the load of the next."""
 OnDeath = Callable[[EngineDiedError], None]
 Result = TypeVar("Result")
 
@@ -42,6 +48,9 @@ class LastingEngine:
         self._loading = SharedWork(f"load {name}", self._load)
         self._burial = SharedWork(f"close {name}", self._bury)
         self._dead: list[Engine] = []
+        self._in_flight = InFlight()
+        self._last_sign = 0.0
+        self._given_up = 0
 
     @property
     def alive(self) -> bool:
@@ -63,7 +72,8 @@ class LastingEngine:
         if engine is None:
             raise self._absence()
         try:
-            return await engine.generate(request, on_text)
+            async with self._in_flight.request():
+                generation = await engine.generate(request, self._hearing(on_text))
         except EngineDiedError as exc:
             self._die(engine, exc)
             raise
@@ -71,6 +81,26 @@ class LastingEngine:
             if engine is self._engine or self._closed:
                 raise
             raise EngineDiedError(str(self._death)) from exc
+        self._sign()
+        return generation
+
+    def gave_up(self, seconds: float) -> None:
+        """Hear that a request was given up after so many seconds.
+
+        Raises EngineDiedError when it was the last of `HUNG_AFTER` in a row, throughout each of
+        which nobody got a reply or a piece of text: this engine hangs, and another is to be loaded.
+        """
+        if self._engine is None:
+            raise self._absence()
+        if time.monotonic() - self._last_sign < seconds:
+            return
+        self._given_up += 1
+        if self._given_up >= HUNG_AFTER:
+            death = EngineDiedError(
+                f"it hangs: {self._given_up} requests in a row got nothing for {seconds:g} s"
+            )
+            self._die(self._engine, death)
+            raise death
 
     async def aclose(self) -> None:
         """Stop a load under way and close what is loaded; it can't be started again."""
@@ -90,6 +120,21 @@ class LastingEngine:
             raise EngineUnavailableError(f"{self._name} can't be loaded: {exc}") from exc
         logger.info("loaded %s", self._name)
         self._engine, self.concurrency = engine, engine.concurrency
+        self._sign()
+
+    def _sign(self) -> None:
+        """The engine lives."""
+        self._last_sign, self._given_up = time.monotonic(), 0
+
+    def _hearing(self, on_text: OnText | None) -> OnText | None:
+        if on_text is None:
+            return None
+
+        def heard(text: str) -> bool:
+            self._sign()
+            return on_text(text)
+
+        return heard
 
     def _die(self, engine: Engine, exc: EngineDiedError) -> None:
         if engine is not self._engine:
@@ -102,13 +147,25 @@ class LastingEngine:
             self._on_death(exc)
 
     async def _bury(self) -> None:
-        while self._dead:
-            await self._dead.pop().aclose()
+        """End what the dead have in hand, then close them, which one that hangs may not allow."""
+        try:
+            async with asyncio.timeout(BURIAL_SECONDS):
+                await self._in_flight.aclose()
+                while self._dead:
+                    await self._dead.pop().aclose()
+        except TimeoutError:
+            logger.error("the dead %s can't be closed in %g s", self._name, BURIAL_SECONDS)
 
     def _absence(self) -> EngineUnavailableError:
         if self._death is not None and not self._closed:
             return EngineDiedError(str(self._death))
         return EngineUnavailableError("the engine is not running: call start() first")
+
+
+def gave_up(engine: Engine, seconds: float) -> None:
+    """Tell an engine that a request to it was given up: see LastingEngine."""
+    if isinstance(engine, LastingEngine):
+        engine.gave_up(seconds)
 
 
 async def outlast(engine: Engine, work: Callable[[], Awaitable[Result]]) -> Result:

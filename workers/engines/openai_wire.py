@@ -49,6 +49,9 @@ def encode(
     }
     if request.stop:
         body["stop"] = request.stop
+    if request.json_schema is not None:
+        schema = {"name": "reply", "schema": dict(request.json_schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

@@ -7,11 +7,12 @@ import asyncio
 import random
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from graders import prompts
 from graders.busy_time import BusyTime
-from workers.engines import scripted_problems, scripted_prose
+from workers.engines import scripted_json, scripted_problems, scripted_prose
 from workers.engines.base import FinishReason, Generation, GenerationRequest, OnText
 from workers.engines.config import ScriptedConfig
 from workers.errors import EngineError, EngineUnavailableError, PromptTooLongError
@@ -91,7 +92,7 @@ class ScriptedEngine:
             if rng.random() < config.failure_rate:
                 raise EngineError("the scripted engine was told to fail this request")
             limit = min(room, request.max_tokens)
-            text, reason = self._cut(self._write(request.prompt, rng), request, limit)
+            text, reason = self._cut(self._write(request, rng), request, limit)
             text, reason = await self._show(text, reason, on_text)
             tokens = limit if reason == "length" else self._tokens(len(text.split()))
             return Generation(text, reason, prompt_tokens, tokens, seconds())
@@ -99,9 +100,13 @@ class ScriptedEngine:
     async def aclose(self) -> None:
         self._running = False
 
-    def _write(self, prompt: str, rng: random.Random) -> str:
+    def _write(self, request: GenerationRequest, rng: random.Random) -> str:
+        prompt = request.prompt
         wrong = rng.random() < self._config.wrong_rate
         malformed = rng.random() < self._config.malformed_rate
+        if request.json_schema is not None:
+            say = partial(scripted_prose.write_plain, prompt, rng, wrong)
+            return scripted_json.write_json(request.json_schema, rng, say)
         for template, pattern, writer in _READ:
             if match := pattern.fullmatch(prompt):
                 text = writer(match.groupdict(), rng, wrong)

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from graders.claims import split_sentences
 from graders.prompts import (
     FOLLOWS,
     NOTHING,
@@ -18,7 +19,7 @@ from workers.engines.scripted_problems import phrases
 from workers.recipes import essay
 
 _LINE: Final = re.compile(r"^\s*(?P<label>[^:\n]{1,60}):[ \t]*(?P<value>\S.*?)\s*$", re.MULTILINE)
-_SENTENCE: Final = re.compile(r"\S[^.!?\n]*(?:[.!?](?=\s|$)|$|\n)|\S[^\n]*")
+_SEVERAL: Final = re.compile(r"[.!?]\W*\s")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _NAME: Final = re.compile(r"\b[A-Z]\w+")
 _WORD: Final = re.compile(r"\w+")
@@ -52,7 +53,7 @@ TOLD: Final = phrases(
 
 @dataclass(frozen=True)
 class _Sheet:
-    """What a source says: its subject, its facts as (label, value), or only plain sentences."""
+    """What a source says: its subject, its facts as (label, value), or else plain sentences."""
 
     name: str
     facts: list[tuple[str, str]]
@@ -63,18 +64,31 @@ def _read(source: str) -> _Sheet:
     pairs = [(m["label"].strip(), m["value"]) for m in _LINE.finditer(source)]
     titles = [value for label, value in pairs if label.lower() in _TITLES]
     facts = [(label.lower(), value) for label, value in pairs if label.lower() not in _TITLES]
-    sentences = [s.strip() for s in _SENTENCE.findall(source) if s.strip()]
+    sentences = [] if facts else [sentence.text for sentence in split_sentences(source)]
     first = pairs[0][1] if pairs else "the subject"
     return _Sheet(titles[0] if titles else first, facts, sentences)
 
 
 def write_essay(source: str, rng: random.Random, wrong: bool) -> str:
-    """A thesis and up to eight sentences that carry the source's facts."""
+    """A thesis and up to eight sentences that carry the source's facts, with asides if it has few.
+
+    Never fewer or more than the recipe takes: of a value of several sentences it tells the first.
+    """
     sheet = _read(source)
+    facts = [(label, _first_sentence(value)) for label, value in sheet.facts]
+    sheet = _Sheet(_first_sentence(sheet.name), facts, sheet.sentences)
     said = _statements(sheet, rng, wrong, FACTS, rng.randint(4, 7))
     said.insert(rng.randrange(1, len(said) + 1), rng.choice(ASIDES))
+    spare = [aside for aside in ASIDES if aside not in said]
+    while len(said) <= essay.FEWEST and len(split_sentences(" ".join(said))) < essay.FEWEST - 1:
+        said.append(spare.pop())
     thesis = rng.choice(THESES).format(sheet.name)
     return essay.render(thesis[0].upper() + thesis[1:], " ".join(said))
+
+
+def _first_sentence(value: str) -> str:
+    sentences = split_sentences(value) if _SEVERAL.search(value) else ()
+    return next((sentence.text for sentence in sentences), value)
 
 
 def write_dialogue(source: str, rng: random.Random, wrong: bool) -> str:

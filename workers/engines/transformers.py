@@ -12,12 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from workers.engines.base import Generation, GenerationRequest, OnText
-from workers.engines.config import TransformersConfig
+from workers.engines.config import UNSTRUCTURED, TransformersConfig
 from workers.engines.decoding import Row, RunningBatch
 from workers.engines.loading import Checkpoint, load
 from workers.engines.text_stream import TextStream
@@ -78,6 +78,8 @@ class TransformersEngine:
             raise EngineUnavailableError("the engine is not running: call start() first")
         if not self._thread.is_alive():
             raise EngineDiedError("the engine's thread has died: see the log")
+        if request.json_schema is not None:
+            raise EngineError(UNSTRUCTURED)
         future: Future[Generation] = Future()
         self._inbox.put(_Job(request, on_text, future))
         if self._worker and self._worker.end:  # it may have looked into the inbox before that
@@ -226,16 +228,31 @@ class _Worker:
         self._batch = RunningBatch(self._checkpoint.model, self._checkpoint.ends)
 
     def _give_up(self, rows: Sequence[Row], exc: Exception) -> None:
-        """Fail `rows`. A device that has failed answers this process no more; that is raised."""
+        """Fail `rows`; those that were too many for the memory are made again, fewer at once.
+
+        A device that has failed answers this process no more; that is raised.
+        """
         if isinstance(exc, torch.OutOfMemoryError):
             self._slots = max(1, self._slots // 2)
             log.warning("out of memory: from now on at most %d requests at once", self._slots)
+            if len(rows) > 1 or any(row not in rows for row in self._batch.rows):
+                self._put_back(rows)
+                return
         dead = isinstance(exc, _DEVICE_FAILED)
         kind = EngineDiedError if dead else EngineError
         for row in rows:
             _fail(row.future, kind(f"the model failed: {exc!r}"), exc)
         if dead:
             raise exc
+
+    def _put_back(self, rows: Sequence[Row]) -> None:
+        """Have these begin again, first of all; with their seeds they come out the same."""
+        for row in reversed({id(row): row for row in rows}.values()):
+            if row.future.done():
+                continue
+            line = self._urgent if row.request.urgent else self._waiting
+            stream = TextStream(self._checkpoint.tokenizer, [])
+            line.appendleft(replace(row, stream=stream, finish=None, error=None))
 
 
 def _hand_over(row: Row) -> None:

@@ -154,7 +154,10 @@ class VllmEngine:
 
 def _sampling(request: GenerationRequest, room: int, *, watched: bool) -> Any:
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+    schema = request.json_schema
+    structured = None if schema is None else StructuredOutputsParams(json=dict(schema))
 
     return SamplingParams(
         temperature=request.temperature,
@@ -164,6 +167,7 @@ def _sampling(request: GenerationRequest, room: int, *, watched: bool) -> Any:
         stop=list(request.stop),
         output_kind=RequestOutputKind.DELTA if watched else RequestOutputKind.FINAL_ONLY,
         stream_interval=STREAM_EVERY if watched else None,
+        structured_outputs=structured,
     )
 
 

@@ -24,6 +24,8 @@ DEFAULTS = {
     "enable_prefix_caching": True,
     "disable_log_stats": True,
     "scheduling_policy": "priority",  # graders' questions first
+    # white space between the parts of JSON is where a small model stays for good
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
 }
 """Engine arguments that the user's own go over."""
 

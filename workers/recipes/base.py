@@ -5,6 +5,7 @@ Your own recipe is one file with a module-level `RECIPE: Recipe`; see README, "Y
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from graders.types import Source
 
@@ -38,6 +39,10 @@ class Recipe:
     `body_start(text)` lets a text be judged while it is written: where the body will begin of every
     well-shaped text that begins with `text`, or None as long as that is open. From there on the
     body must be the text itself, but for white space at its end. Without it only `form` looks on.
+    `json_schema` makes the text JSON of that schema: the engine lets the model write nothing else.
+    `vllm`, `openai` and `scripted` can, with the keywords that each of them knows; for another a
+    batch is refused. Say which properties are `required`. A text that was cut off at `max_tokens`
+    is no JSON, so `parse` raises MalformedTextError where json.loads raises ValueError.
     """
 
     name: str
@@ -51,3 +56,4 @@ class Recipe:
     top_p: float = 0.9
     stop: tuple[str, ...] = field(default=())
     body_start: Callable[[str], int | None] | None = None
+    json_schema: Mapping[str, Any] | None = None

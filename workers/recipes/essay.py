@@ -2,6 +2,7 @@
 
 import re
 
+from graders.claims import split_sentences
 from graders.types import Source
 from workers.recipes.base import MalformedTextError, Parsed, Recipe
 
@@ -9,6 +10,8 @@ PROMPT = (
     "Write an essay about the source below. Begin with one thesis sentence, then five to eight "
     "sentences. State only what the source says.\n\nSource:\n{source}"
 )
+FEWEST, MOST = 4, 14
+"""Sentences of an essay, its thesis counted: what is asked for, with some room on both sides."""
 _SHAPE = re.compile(r"\s*Thesis:\s*(?P<thesis>\S[^\n]*)\n\s*+Essay:\s*(?P<essay>\S.*)", re.DOTALL)
 
 _THESIS = re.compile(r"\s*Thesis:\s*(?=\S)")
@@ -26,12 +29,23 @@ def body_start(text: str) -> int | None:
 
 
 def parse(text: str) -> Parsed:
-    """Split `Thesis: …` and `Essay: …`. Raises MalformedTextError when either is missing."""
+    """Split `Thesis: …` and `Essay: …`.
+
+    Raises MalformedTextError when either is missing, and for far fewer or more sentences than
+    were asked for.
+    """
     match = _SHAPE.fullmatch(text)
     if match is None:
         raise MalformedTextError("an essay needs a 'Thesis:' line and then an 'Essay:' part")
     thesis, essay = match["thesis"].strip(), match["essay"].strip()
-    return Parsed({"thesis": thesis, "essay": essay}, body=text[match.start("thesis") :].strip())
+    body = text[match.start("thesis") :].strip()
+    count = len(split_sentences(body))
+    if not FEWEST <= count <= MOST:
+        raise MalformedTextError(
+            f"sentences in all: {count}, where a thesis and five to eight more were asked for, and "
+            f"{FEWEST} to {MOST} are taken"
+        )
+    return Parsed({"thesis": thesis, "essay": essay}, body=body)
 
 
 def render(thesis: str, essay: str) -> str:

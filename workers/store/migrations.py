@@ -21,6 +21,7 @@ from workers.store import codec
 from workers.store.schema import (
     SCHEMA_VERSION,
     batches,
+    calibrations,
     candidates,
     metadata,
     schema_version,
@@ -112,11 +113,17 @@ def _to_5(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE batches {wider}")
 
 
+def _to_6(connection: Connection) -> None:
+    """Calibrations that callers upload."""
+    calibrations.create(connection, checkfirst=True)
+
+
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     1: _to_2,
     2: _to_3,
     3: _to_4,
     4: _to_5,
+    5: _to_6,
 }
 """By version migrated from; each brings the database to the next version."""
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 
@@ -156,3 +156,13 @@ audit_draws = Table(
     Column("labelled_at", Float),
 )
 """Samples drawn for an audit, in the order of the draw; `correct` is null until labelled."""
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("tenant", String(64), primary_key=True, server_default=""),
+    Column("recipe", String(255), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("content", Text, nullable=False),
+)
+"""What callers uploaded, as graders.calibration.scored_set encodes it; tenant "" is nobody's."""

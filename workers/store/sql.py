@@ -20,6 +20,7 @@ from workers.errors import SpecError, StoreError
 from workers.store import admission, codec, leases, novelty, requests, rows
 from workers.store import protected as protection
 from workers.store.audits import Audits
+from workers.store.calibrations import Calibrations
 from workers.store.connection import Database
 from workers.store.migrations import migrate
 from workers.store.outlook import NoveltyOfStore, OutlookChangedError
@@ -68,6 +69,7 @@ class SqlStore:
         self._closed = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self.audits = Audits(self._database, self._specs)
+        self.calibrations = Calibrations(self._database)
         try:
             self._database.write(_bring_up_to_date)
             self.novelty = NoveltyOfStore(url, self._database, config or NoveltyConfig(), embedder)
@@ -78,7 +80,7 @@ class SqlStore:
     async def call(
         self, method: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
     ) -> Result:
-        """Call a method of this store, or of its audits, in threads that nothing else keeps busy.
+        """Call a method of this store or its parts, in threads that nothing else keeps busy.
 
         Grading fills the event loop's own threads; a lease is renewed and a batch is read in time
         all the same. Raises StoreError once the store is closed.
