@@ -5,13 +5,22 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.deps import BEARER, caller, runner_of
 from service.errors import TOO_LARGE, install, problem_response
-from service.routes import audit, batches, calibrations, costs, grade, health, models, samples
+from service.routes import (
+    audit,
+    batches,
+    calibrations,
+    costs,
+    dashboard,
+    grade,
+    health,
+    models,
+    samples,
+)
 from service.runner import BatchRunner
 from service.settings import Settings
 from service.tenants import Tenants, UnauthorizedError
@@ -33,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     for routes in (batches, audit, samples, grade, models, calibrations, costs):
         app.include_router(routes.router, dependencies=[Depends(BEARER), Depends(caller)])
     app.include_router(health.router, dependencies=[Depends(BEARER)])
-    app.add_api_route("/", _root, include_in_schema=False)
+    app.include_router(dashboard.router)
     return app
 
 
@@ -41,7 +50,7 @@ class KeyCheck:
     """Finds whose request it is before any of its body is read, and refuses a stranger's.
 
     The metrics tell of all tenants and are the operator's. The other addresses outside `/v1/` are
-    for probes and the documentation: they need no key.
+    for probes, the dashboard's page and the documentation: they need no key.
     """
 
     def __init__(self, app: ASGIApp, tenants: Tenants) -> None:
@@ -108,10 +117,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await runner.aclose()
-
-
-async def _root() -> RedirectResponse:
-    return RedirectResponse("/docs")
 
 
 def _version() -> str:
