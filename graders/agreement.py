@@ -33,10 +33,13 @@ _FINITE: Final = frozenset(
 )
 _QUALIFIERS: Final = frozenset(
     "new old north south east west northern southern eastern western central upper lower inner "
-    "outer great greater little lesser saint st san santa mount mt lake cape port fort gulf "
-    "equatorial".split()
+    "outer great greater little lesser saint st san santa port fort equatorial".split()
 )
 """Before a name, words that make it another's: New York is not York."""
+_KINDS: Final = frozenset(
+    "river ocean sea lake city desert mountain mountains island islands valley falls bay".split()
+)
+"""After a name, words that only say what it is: the Nile River is the Nile."""
 _SENTENCE_WORDS: Final = 30
 MAX_CLAIMS: Final = 200
 BY_WORDS: Final = "words"
@@ -292,7 +295,7 @@ def _stands_in(short: str, long: str) -> bool:
         if folded[at:end] != wanted or (at and folded[at - 1] in _QUALIFIERS):
             continue
         gap = long[found[end - 1].end() : found[end].start()] if end < len(found) else "."
-        if gap.strip(" -") or not found[end][0][0].isupper():
+        if gap.strip(" -") or not found[end][0][0].isupper() or folded[end] in _KINDS:
             return True
     return False
 

@@ -25,6 +25,7 @@ from graders.opinion import (
     questions,
     says_the_same,
 )
+from graders.small_talk import bare_answer
 from graders.source_index import Index, Line, index_source
 from graders.source_kind import Kind, kind_of
 from graders.types import Candidate, Evidence, Source
@@ -239,8 +240,9 @@ def _questions(case: Case) -> list[Question]:
     standing = [place for place, found in enumerate(case.evidence) if found[0].supports]
     if not standing:
         return []
-    asked = list(questions(index_source(case.source.text), case.claims, standing))
     whole = len(standing) == len(case.claims)
+    standing = [n for n in standing if bare_answer(case.claims[n].text) is None]
+    asked = list(questions(index_source(case.source.text), case.claims, standing))
     return [question for question in asked if whole or question.kind != "solve"]
 
 

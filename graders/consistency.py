@@ -7,6 +7,7 @@ rules have recomputed.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -40,6 +41,7 @@ from graders.errors import UngradedError
 from graders.grounding import Finding, check_claim, held_line, index_source
 from graders.quantities import find_quantities
 from graders.small_talk import asked_of, bare_answer
+from graders.source_index import Line, stems
 from graders.types import Candidate, Evidence, Grade
 
 NO_CLAIM = "no checkable claim: nothing in the text states what could be true or false"
@@ -49,6 +51,7 @@ NOTHING_COMPARED = (
 )
 DENIED = "the claim denies what the source says: {line!r}"
 _READ = ("prose", "json")
+_COMPARES = re.compile(r"\b(?:than|only|just|more|most|less|least|about|exactly)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +253,8 @@ def _unsolved(case: Case) -> list[int]:
         return places
     sums = sound_results(case.candidate.body)
     numbers = [{q.value for q in find_quantities(claim.text)} for claim in case.claims]
-    return [n for n in places if case.findings[n] or not numbers[n] & sums]
+    bare = [bare_answer(claim.text) is not None for claim in case.claims]
+    return [n for n in places if case.findings[n] or not (bare[n] or numbers[n] & sums)]
 
 
 def _hold_answers(case: Case) -> None:
@@ -267,7 +271,9 @@ def _hold_answers(case: Case) -> None:
             f for f in check_claim(Claim(said, 0, len(said)), index, frozenset()) if not f.start
         ]
         if case.kind == "labelled" and not yes:
-            found = [Finding(said, 0, DENIED.format(line=line.text), line)] if line else []
+            found = []
+            if line is not None and _denies(asked, line):
+                found = [Finding(said, 0, DENIED.format(line=line.text), line)]
         if found:
             case.findings[n] = [Finding(claim.text, 0, f.reason, f.line) for f in found]
             case.evidence[n] = [evidence_of(case, claim, f) for f in case.findings[n]]
@@ -275,6 +281,12 @@ def _hold_answers(case: Case) -> None:
             held = evidence_of(case, claim, Finding(claim.text, 0, COMPARED, line))
             case.evidence[n] = [replace(held, supports=True)]
         case.compared[n] = bool(found) or (yes and line is not None)
+
+
+def _denies(asked: str, line: Line) -> bool:
+    """Whether no to this question takes back the line: it names all of it, and compares nothing."""
+    words = stems(asked)
+    return stems(line.label) | line.value_stems <= words and not _COMPARES.search(asked)
 
 
 def _answer(claim: str, before: str) -> tuple[bool, str] | None:

@@ -25,6 +25,8 @@ MAX_TERMS: Final = 200
 """Terms that a text may come to when its brackets are multiplied out."""
 _VERIFYING: Final = Lock()
 """Math-Verify's parser shares its caches, and answers are compared in several threads."""
+LONGEST_OF_SPEED: Final = 3600
+"""Seconds: a length by no more is a speed; "4 km a day" is 4 km."""
 FLOAT_DIGITS: Final = 9
 """Decimals from which on a number is a computer's, and is compared as one to so many digits."""
 _TOWER = re.compile(
@@ -150,7 +152,7 @@ def _say_others(gold: str, given: str) -> bool:
 def _rates(mine: Amount, theirs: Amount, gold: str, given: str) -> bool | None:
     """Whether two rates are equal, "60 km/h" and "1 km per minute"; None where neither is one.
 
-    An amount without a unit may be a rate; one with a unit, "5 km", is another thing than "5 km/h".
+    Answers seldom repeat "a week" or "per pound"; but "5 km" is another thing than "5 km/h".
     """
     units = [_rate_unit(text) for text in (gold, given)]
     if units[0] and units[1]:
@@ -160,10 +162,9 @@ def _rates(mine: Amount, theirs: Amount, gold: str, given: str) -> bool | None:
         both = mine.dimension is not None and theirs.dimension is not None
         one, other = (a.base if both else a.value for a in (mine, theirs))
         return one is not None and other is not None and bool(one * other_size == other * size)
-    plain = theirs if units[0] else mine
-    if any(units) and plain.dimension not in (None, "percent", "count"):
-        return False
-    return None
+    plain, per = (theirs, units[0]) if units[0] else (mine, units[1])
+    speed = per is not None and per[0] == "time" and per[1] <= LONGEST_OF_SPEED
+    return False if speed and plain.dimension == "length" else None
 
 
 def _rate_unit(text: str) -> tuple[str, Rational] | None:

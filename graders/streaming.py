@@ -24,6 +24,7 @@ from graders.errors import UngradedError
 from graders.grounding import Finding, check_claim, index_source
 from graders.misquotes import check_claim_of_problem
 from graders.opinion import CANT_TELL, MAX_TOKENS, Objection, Question, objection, questions
+from graders.small_talk import bare_answer
 from graders.source_kind import Kind
 from graders.types import Candidate, Evidence, Grade, Source
 
@@ -137,7 +138,8 @@ class ClaimWatch:
                 case = self._case(text, start)
                 evidence = tuple(evidence_of(case, claim, finding) for finding in findings)
                 return self._grade(case, claim, evidence)
-            if not findings and claim.mood == "statement" and self._ask:
+            speaks = claim.mood == "statement" and bare_answer(claim.text) is None
+            if not findings and speaks and self._ask:
                 self._put(claim, self._ask)
         if sentences:
             self._open_from = start + sentences[-1].start

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from graders.base import Complete, Models
 from graders.calibration import Certificate, Refusal
 from graders.calibration.labelled import LabelledRow
 from graders.calibration.scored_set import Grading, ScoredSet, ScoredText, certificate_for
@@ -15,8 +16,6 @@ from graders.errors import CalibrationError, GraderConfigError
 from graders.row_grader import RowGrader, grade_rows
 from service.certificates import asks_model, grader_options
 from service.settings import Settings
-from workers.engines.pool import EnginePool
-from workers.producer import engine_complete
 from workers.recipes import Recipe
 
 
@@ -78,25 +77,23 @@ def notices_of(rows: Sequence[LabelledRow], grading: Grading) -> list[str]:
 @asynccontextmanager
 async def opened_grader(
     settings: Settings,
-    engines: EnginePool,
+    models: Models,
     recipes: Mapping[str, Recipe],
     rows: Sequence[LabelledRow],
     grading: Grading,
-    model: str | None,
+    ask: Callable[[], Awaitable[Complete]] | None,
 ) -> AsyncIterator[RowGrader]:
-    """The grader for these rows, every one of which it can read; the model is loaded if asked.
+    """The grader for these rows, every one of which it can read; `ask` loads the model to ask.
 
-    Raises CalibrationError, naming the row, and EngineUnavailableError.
+    Raises CalibrationError, naming the row, and what `ask` raises.
     """
     names = [grading.grader]
     reader = RowGrader(settings.graders, graders=names, recipes=recipes)
     await asyncio.to_thread(_check_readable, rows, reader)
     complete = None
-    if model is not None and grading.model and not came_graded(rows):
-        complete = engine_complete(await engines.get(model))
-    grader = RowGrader(
-        settings.graders, complete, models=engines.model, graders=names, recipes=recipes
-    )
+    if ask and grading.model and not came_graded(rows):
+        complete = await ask()
+    grader = RowGrader(settings.graders, complete, models=models, graders=names, recipes=recipes)
     try:
         yield grader
     finally:

@@ -14,16 +14,21 @@ from graders.base import Completion, Model
 from graders.calibration.certificate import Certificate, Refusal, assumption_for
 from graders.calibration.scored_set import Grading, ScoredSet
 from graders.config import GradersConfig, PluginConfig
-from graders.errors import CalibrationError
+from graders.errors import CalibrationError, GraderConfigError
 from graders.registry import SHIPPED, build_graders
 from service.calibrations import calibration_of
 from service.errors import NotCertifiableError
 from service.settings import Settings
-from workers.errors import SpecError
+from workers.errors import NotConfiguredError
 from workers.recipes import Recipe
 from workers.types import BatchSpec
 
 FIELD = "gate.max_error_rate"
+SPEED_OPTIONS = {
+    *("max_batch", "threads", "device", "concurrency", "timeout_s", "retries", "backoff_s"),
+    *("api_key_env", "latency_s"),
+}
+"""Of an engine's configuration: what does not change what it writes."""
 
 
 def certificate_of(
@@ -48,7 +53,8 @@ def certificate_of(
             "`winnow calibrate --help`",
         )
     scored = calibration.scored
-    _check_fits(scored, recipe, grading_by(settings, scored.grading.grader, model))
+    here = grading_by(settings, scored.grading.grader, model)
+    _check_fits(scored, recipe, here)
     _check_generator(scored, model, settings.models[model].model)
     found = calibration.answer(max_error_rate, 1.0 - confidence)
     if isinstance(found, Refusal):
@@ -56,29 +62,31 @@ def certificate_of(
     return replace(
         found,
         assumption=assumption_for(model, scored.generators),
-        process_sha256=_process(settings, found.grader, model),
+        process_sha256=_process(settings, here, model),
     )
 
 
 def check_still_holds(settings: Settings, spec: BatchSpec) -> None:
-    """Refuse to go on with a certified batch when what makes or grades its texts has changed.
+    """Leave a certified batch alone where its model or grading is not what was certified.
 
-    Raises SpecError. Certificates of an earlier Winnow don't say what they rest on.
+    Raises NotConfiguredError: another process may have them. Certificates of an earlier Winnow
+    don't say what they rest on.
     """
     certificate = spec.certificate
     if certificate is None or not certificate.process_sha256 or spec.model not in settings.models:
         return
-    if certificate.process_sha256 != _process(settings, certificate.grader, spec.model):
-        raise SpecError(
-            f"the model, {certificate.grader} or its options have changed since the batch's "
-            "certificate was given, which is void now: ask for a new batch"
+    here = grading_by(settings, certificate.grader, spec.model)
+    if certificate.process_sha256 != _process(settings, here, spec.model):
+        raise NotConfiguredError(
+            f"{spec.model}, {certificate.grader} or its options are not those that the batch's "
+            "certificate is for: put them back, or cancel it and ask for a new one"
         )
 
 
-def _process(settings: Settings, grader: str, model: str) -> str:
-    """Stands for the generator's checkpoint and the grading of this configuration."""
-    here = asdict(grading_by(settings, grader, model))
-    whole = json.dumps([settings.models[model].model, here], sort_keys=True)
+def _process(settings: Settings, grading: Grading, model: str) -> str:
+    """Stands for the generator's configuration, but for its speed, and the grading."""
+    config = settings.models[model].model_dump(mode="json", exclude=SPEED_OPTIONS)
+    whole = json.dumps([config, asdict(grading)], sort_keys=True, default=str)
     return sha256(whole.encode()).hexdigest()
 
 
@@ -100,6 +108,10 @@ def grading_by(settings: Settings, grader: str, model: str | None) -> Grading:
 
     Raises GraderConfigError for an unknown grader, CalibrationError for one without a calibration.
     """
+    unknown = set(settings.graders.models_of([grader])) - set(settings.models)
+    if unknown:
+        known = ", ".join(settings.models)
+        raise GraderConfigError(f"no model {unknown.pop()!r} is configured; there are: {known}")
     built = build_graders(settings.graders, [grader], None, lambda name: Model(name, _never))
     if not built:
         raise CalibrationError(f"{grader} depends on what was admitted; it can't be calibrated")

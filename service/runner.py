@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graders.base import Complete
+from graders.base import Complete, Model
 from graders.errors import GraderError
 from graders.novelty import ProtectedTexts, protect_now
 from service.assembly import open_backend, run_stored
@@ -154,14 +154,24 @@ class BatchRunner:
 
         Raises EngineUnavailableError, and RequestError where the models are on a cluster.
         """
+        self._require_local()
+        engine = await self.engines.get(model)
+        return engine_complete(engine, self.engines.turns(model))
+
+    def model(self, name: str) -> Model:
+        """Another configured model, for graders of texts that are there already. Raises as `ask`
+        and as `EnginePool.model` do.
+        """
+        self._require_local()
+        return self.engines.model(name)
+
+    def _require_local(self) -> None:
         if self.settings.backend.kind != "local":
             raise RequestError(
                 "model",
-                "this gateway's models are on a cluster, where only batches ask them: leave it "
-                "out, or use `mode: grade` of `winnow batch`",
+                "this gateway's models are on a cluster, where only batches ask them: leave out "
+                "what asks one, or use `mode: grade` of `winnow batch`",
             )
-        engine = await self.engines.get(model)
-        return engine_complete(engine, self.engines.turns(model))
 
     async def record(self, batch_id: str) -> BatchRecord:
         """The batch as stored. Raises BatchNotFoundError."""

@@ -42,7 +42,9 @@ class _Server(uvicorn.Server):  # type: ignore[misc]
         """Open the store first: its refusal reaches the caller, not only the log."""
         await runner_of(self.config.app).start()
         for listener in sockets or []:
-            logger.info("serving http://%s:%d, dashboard at /, API at /docs", *listener.getsockname()[:2])
+            logger.info(
+                "serving http://%s:%d, dashboard at /, API at /docs", *listener.getsockname()[:2]
+            )
         await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,8 +1,10 @@
 """Databases as earlier versions of Winnow left them, made from today's."""
 
+import hashlib
+
 from sqlalchemy import Connection, text
 
-from workers.store import SqlStore, codec
+from workers.store import SqlStore
 from workers.store.migrations import ADDED_BY_3, ADDED_BY_5, WIDENED_BY_4
 
 TO_5 = (
@@ -68,6 +70,6 @@ def _forget_max_money(connection: Connection) -> None:
     for batch_id, spec in connection.execute(text("SELECT id, spec FROM batches")).all():
         assert ',"max_money":null' in spec
         old = spec.replace(',"max_money":null', "")
-        values = {"id": batch_id, "spec": old, "hash": codec.request_hash(old)}
+        values = {"id": batch_id, "spec": old, "hash": hashlib.sha256(old.encode()).hexdigest()}
         change = text("UPDATE batches SET spec = :spec, request_hash = :hash WHERE id = :id")
         connection.execute(change, values)

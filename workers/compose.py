@@ -71,8 +71,8 @@ async def run_stored(
 
     `protected` adds to the texts that it must not repeat. The model is loaded under the batch's
     lease: a process that may not run it loads nothing, and nothing is loaded for a batch that is
-    to be cancelled. A batch that can run nowhere as it was asked for, or that `check` raises a
-    SpecError for, fails (`cannot_run`).
+    to be cancelled. A batch that can run nowhere as it was asked for fails (`cannot_run`). `check`
+    raises NotConfiguredError for one that this process may not run as it is configured.
 
     Raises BatchBusyError while another process holds it, and as `run_batch` does;
     NotConfiguredError, RecipeError, GraderError and EngineUnavailableError for what is not to be
@@ -83,11 +83,9 @@ async def run_stored(
             return None
         ending = Ending(store, lease)
         try:
-            if check:
-                await asyncio.to_thread(check, lease.record.spec)
             async with AsyncExitStack() as opened:
                 made = _prepare(
-                    lease.record, opened, backend, graders, recipes, protected, time_limit
+                    lease.record, opened, backend, graders, recipes, protected, time_limit, check
                 )
                 ready = await unless_cancelled(made, cancel, lease)
                 if ready is None:
@@ -129,12 +127,15 @@ async def _prepare(
     recipes: Mapping[str, Recipe],
     protected: Sequence[ProtectedTexts],
     time_limit: float,
+    check: Callable[[BatchSpec], None] | None,
 ) -> _Ready:
     spec = record.spec
     if spec.model not in backend.models:
         raise NotConfiguredError(
             f"{record.id} was made with {spec.model}, which is not configured here"
         )
+    if check:
+        await asyncio.to_thread(check, spec)
     recipe = load_recipe(spec.recipe, dict(recipes))
     gate = build_gate(graders, recipe.graders, spec.thresholds)
     stateless = gate.requiring(name for name in gate.required if name != NOVELTY)

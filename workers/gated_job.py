@@ -109,14 +109,14 @@ async def _run(
 ) -> None:
     """Run the stored batch, over again while the database or another's lease keeps it waiting.
 
-    The patience is counted from the last admission.
+    The patience is counted from the first time that it had to wait since the last admission.
     """
-    alive = time.monotonic()
+    waiting_since: float | None = None
 
     def on_progress(now: Progress, rows: list[LedgerRow]) -> None:
-        nonlocal alive
+        nonlocal waiting_since
         if rows:
-            alive = time.monotonic()
+            waiting_since = None
         progress.update(_counts(now), cost_of(now, record.price))
 
     while True:
@@ -135,7 +135,8 @@ async def _run(
         except (StoreFullError, BatchNotFoundError):
             raise
         except StoreError as exc:
-            if time.monotonic() - alive > OUTLAST_SECONDS + config.lease_seconds:
+            waiting_since = waiting_since or time.monotonic()
+            if time.monotonic() - waiting_since > OUTLAST_SECONDS + config.lease_seconds:
                 raise
             event = "waiting" if isinstance(exc, BatchBusyError) else "database_away"
             progress.event(event, message=str(exc))

@@ -32,10 +32,10 @@ class Oversampler:
     fewest samples, accepted or expected of its draws in flight, so that samples spread evenly;
     there, 30 draws in a row that brought nothing weigh as much as one sample, and so does each that
     failed, or a poor source would take all draws. A source is retired when its prompt is too long,
-    when `RETIRE_AFTER_FAILED` of its draws failed in a row while others' were judged, and when at
-    least `RETIRE_AFTER` judged draws in a row brought nothing, so many that at the pass rate of
-    the other sources (its own, while they have none) this had a chance below `RETIRE_CHANCE`. As
-    long as nothing at all passes, no source is retired for that.
+    when at least `RETIRE_AFTER_FAILED` of its draws failed in a row while others' were judged, and
+    when at least `RETIRE_AFTER` judged draws in a row brought nothing: so many that at the rates
+    of the other sources (its own, while they have none) this had a chance below `RETIRE_CHANCE`.
+    As long as nothing at all passes, no source is retired for what it did not bring.
     """
 
     def __init__(self, count: int, source_ids: Sequence[str], window: int) -> None:
@@ -57,6 +57,7 @@ class Oversampler:
         self._total_accepted = 0
         self._total_judged = 0
         self._failed_in_a_row = 0
+        self._total_failed = 0
 
     @property
     def pass_rate(self) -> float:
@@ -113,11 +114,11 @@ class Oversampler:
             self._retired[source] = "prompt too long for the model"
             return
         self._failed_in_a_row += 1
+        self._total_failed += 1
         if not self._failures[source]:
             self._judged_before_failing[source] = self._total_judged
         self._failures[source] += 1
-        others_go_on = self._total_judged > self._judged_before_failing[source]
-        if self._failures[source] >= RETIRE_AFTER_FAILED and others_go_on:
+        if self._is_broken(source):
             self._retired[source] = f"{self._failures[source]} draws in a row failed"
 
     def _observe_judged(self, source: int, accepted: bool) -> None:
@@ -129,6 +130,15 @@ class Oversampler:
         self._misses[source] = 0 if accepted else self._misses[source] + 1
         if self._is_barren(source):
             self._retired[source] = f"{self._misses[source]} draws in a row brought nothing"
+
+    def _is_broken(self, source: int) -> bool:
+        failures = self._failures[source]
+        others_judged = self._total_judged - self._judged_before_failing[source]
+        if failures < RETIRE_AFTER_FAILED or not others_judged:
+            return False
+        others_failed = self._total_failed - failures
+        rate = (others_failed + 1) / (others_failed + self._total_judged + 2)
+        return failures * math.log(rate) < math.log(RETIRE_CHANCE)
 
     def _is_barren(self, source: int) -> bool:
         misses = self._misses[source]

@@ -43,8 +43,7 @@ class Certificate:
     sources, that were tested; `tested` counts all sources there, `sources` and `rows` the whole
     set. `coverage` is the share of texts expected to pass. Sources count alike, whatever the number
     of their texts. The rest says what was calibrated, on what, and when (Unix seconds);
-    `process_sha256` stands for all that makes and grades the texts: changed, the certificate is
-    void.
+    `process_sha256` stands for the configuration of the model that writes and of the grading.
     """
 
     max_error_rate: float

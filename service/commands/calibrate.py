@@ -9,6 +9,7 @@ import typer
 from service.commands.endings import told_in_one_line
 
 if TYPE_CHECKING:
+    from graders.base import Complete
     from graders.calibration.labelled import LabelledRow
     from graders.calibration.scored_set import Grading
     from service.settings import Settings
@@ -85,7 +86,7 @@ def calibrate(
         if url:
             local = {"--out": out, "--plot": plot, "--alpha": alpha, "--seed": seed}
             _check_for_gateway({**local, "--no-model": no_model}, recipe)
-        settings = settings_for(model, config)
+        settings = settings_for(None if url else model, config)
         objects = list(read_objects(rows))
         placed = ((f"{called(rows)}, line {number}", row) for number, row in objects)
         labelled, notices = read_labelled(placed, recipe or "", drop_contradictions)
@@ -195,12 +196,19 @@ async def _score(
     from service.calibrating import opened_grader, score_rows
     from service.display import stderr_console
     from workers.engines.pool import EnginePool
+    from workers.producer import engine_complete
     from workers.recipes import known_recipes
 
     console = stderr_console()
     engines, recipes = EnginePool(settings.models), known_recipes(settings.recipe_files)
     try:
-        async with opened_grader(settings, engines, recipes, rows, grading, model) as grader:
+
+        async def ask() -> "Complete":
+            return engine_complete(await engines.get(model or ""))
+
+        async with opened_grader(
+            settings, engines.model, recipes, rows, grading, ask if model else None
+        ) as grader:
             with Progress(console=console, disable=not console.is_terminal) as bar:
                 task = bar.add_task("grading", total=len(rows))
                 return await score_rows(

@@ -47,6 +47,8 @@ def export(
         from service.settings import load_settings
         from service.sources import InputError
 
+        if rejects and push_to_hub and not out:
+            raise InputError("--rejects is for --out: a push holds samples and rejects")
         if url and db:
             raise InputError("--db is for this machine; a gateway has its own")
         settings = load_settings(config, database_url=db)

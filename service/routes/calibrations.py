@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -131,9 +132,11 @@ async def _scores(
     model: str | None,
 ) -> list[float | None]:
     """The rows' scores; no more are graded once the client has gone away."""
-    settings, engines, recipes = runner.settings, runner.engines, runner.recipes
+    ask = partial(runner.ask, model) if model else None
     scores: list[float | None] = []
-    async with opened_grader(settings, engines, recipes, rows, grading, model) as grader:
+    async with opened_grader(
+        runner.settings, runner.model, runner.recipes, rows, grading, ask
+    ) as grader:
         for start in range(0, len(rows), BATCH_SIZE):
             if await request.is_disconnected():
                 raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "the client went away")

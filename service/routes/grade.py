@@ -40,7 +40,7 @@ async def grade(body: GradeBody, request: Request, runner: Runner) -> dict[str, 
     grader = RowGrader(
         runner.settings.graders,
         await _complete(body, runner),
-        models=runner.engines.model,
+        models=runner.model,
         graders=body.graders,
         thresholds=body.gate.thresholds,
         recipes=runner.recipes,

@@ -102,6 +102,32 @@ async def test_an_upload_outlives_the_gateway_and_hides_what_is_configured_until
             assert missing.json()["type"] == "urn:winnow:problem:calibration-not-found"
 
 
+async def test_a_repeated_request_is_the_same_batch_though_the_calibration_has_changed(
+    http: httpx.AsyncClient,
+) -> None:
+    assert (await http.post(PATH, json=asked(name="first"))).status_code == 201
+    key = {"idempotency-key": "once"}
+    first = (await http.post("/v1/batches", json=guaranteed(0.2), headers=key)).json()
+    assert (await http.post(PATH, json=asked(ROWS[:100], name="second"))).status_code == 201
+    again = await http.post("/v1/batches", json=guaranteed(0.2), headers=key)
+    assert again.json()["id"] == first["id"]
+    other = await http.post("/v1/batches", json=guaranteed(0.1), headers=key)
+    assert other.status_code in (409, 422)
+    await finished(http, first["id"])
+
+
+async def test_models_on_a_cluster_are_not_loaded_into_the_gateway(
+    open_gateway: OpenGateway,
+) -> None:
+    pytest.importorskip("ray")
+    async with open_gateway(graders=GRADERS, backend={"kind": "ray"}) as http:
+        refused = await http.post(PATH, json=asked())
+        assert refused.status_code == 422 and "on a cluster" in refused.json()["detail"]
+        row = {"id": "1", "text": "x", "source": "Name: y"}
+        graded = await http.post("/v1/grade", json={"rows": [row], "model": "fake"})
+        assert graded.status_code == 422 and "on a cluster" in graded.json()["detail"]
+
+
 async def test_rows_that_come_graded_are_not_graded_again(http: httpx.AsyncClient) -> None:
     plain = [
         {"recipe": "essay", **{field: row[field] for field in ("id", "text", "source")}}

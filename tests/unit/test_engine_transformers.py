@@ -134,6 +134,23 @@ async def test_requests_that_were_too_many_for_the_memory_are_made_again(
     assert [reply.text for reply in after] == [reply.text for reply in before]
 
 
+async def test_a_request_that_is_too_long_alone_costs_the_others_no_slots(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefill = RunningBatch.prefill
+
+    def too_long(batch: RunningBatch, group: list[Row]) -> Any:
+        if any(row.request.seed == 3 for row in group):
+            raise torch.OutOfMemoryError("full")
+        return prefill(batch, group)
+
+    monkeypatch.setattr(RunningBatch, "prefill", too_long)
+    requests = [GenerationRequest("fox", seed, max_tokens=20) for seed in range(12)]
+    found = await asyncio.gather(*map(engine.generate, requests), return_exceptions=True)
+    assert [isinstance(reply, EngineError) for reply in found] == [n == 3 for n in range(12)]
+    assert engine._worker is not None and engine._worker._slots == 8
+
+
 async def test_an_on_text_that_raises_spoils_its_own_request_only(
     engine: TransformersEngine,
 ) -> None:

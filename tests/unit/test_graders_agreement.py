@@ -191,6 +191,8 @@ async def test_a_short_answer_scores_the_share_that_means_the_same(
         ("Washington", "Washington Irving", 2),
         ("Paris", "In Paris, France.", 1),
         ("Shakespeare", "William Shakespeare wrote it.", 1),
+        ("Everest", "It is Mount Everest.", 1),
+        ("Nile", "It is the Nile River.", 1),
         ("the Black Sea", "It flows into the Black Sea.", 1),
     ],
 )

@@ -276,6 +276,8 @@ async def test_a_problem_may_be_told_in_another_tense_and_answered(text: str) ->
         ("So its symbol is He, right?\nTutor: No.", 1 / 3),
         ("What is its symbol?\nTutor: Yes. It is He.", 1.0),
         ("Is it a metal?\nTutor: No.", None),
+        ("Is Helium's atomic number more than 2?\nTutor: No.", None),
+        ("Was it melted by Pierre Janssen?\nTutor: No.", None),
         ("Is it a metal?\nTutor: Yes.", None),
     ],
 )

@@ -12,12 +12,12 @@ import pytest
 from graders.calibration.certificate import Certificate
 from graders.types import Source
 from service.assembly import open_backend, run_stored
-from service.certificates import _process, check_still_holds
+from service.certificates import _process, grading_by
 from service.settings import Settings, load_settings
 from workers.backends.base import Job
 from workers.engines.config import EngineConfig
 from workers.engines.pool import EnginePool
-from workers.errors import BatchBusyError, SpecError
+from workers.errors import BatchBusyError, NotConfiguredError, SpecError
 from workers.producer import Producer
 from workers.recipes import SHIPPED
 from workers.store import SqlStore
@@ -151,20 +151,44 @@ async def test_a_batch_that_can_run_nowhere_as_asked_fails_and_says_why(
     assert "certificate is for consistency of yore" in record.message
 
 
-async def test_a_certified_batch_does_not_outlive_the_model_that_it_was_certified_for(
-    store: SqlStore, settings: Settings
-) -> None:
-    certificate = Certificate(
+@pytest.fixture
+def certified(settings: Settings) -> Certificate:
+    """What a batch of these settings was certified for."""
+    here = _process(settings, grading_by(settings, "consistency", "fake"), "fake")
+    return Certificate(
         0.1, 0.95, 0.08, 0.5, 0.6, 0.05, 60, 100, 200, 200, 0,
-        grader="consistency", process_sha256=_process(settings, "consistency", "fake"),
+        grader="consistency", process_sha256=here,
+        grader_version=grading_by(settings, "consistency", "fake").version,
     )  # fmt: skip
-    spec = BatchSpec("essay", 1, (Source("s", "x"),), "fake", certificate=certificate)
-    check_still_holds(settings, spec)
-    other = settings.models["fake"].model_copy(update={"model": "another"})
-    unasked = load_settings(
-        models={"fake": {"kind": "scripted"}}, graders={"consistency": {"judge": False}}
-    )
-    changed = [settings.model_copy(update={"models": {"fake": other}}), unasked]
-    for elsewhere in changed:
-        with pytest.raises(SpecError, match="which is void now: ask for a new batch"):
-            check_still_holds(elsewhere, spec)
+
+
+ELSEWHERE: list[dict[str, Any]] = [
+    {"models": {"fake": {"kind": "scripted", "model": "another"}}},
+    {"graders": {"consistency": {"judge": False}}},
+]
+
+
+@pytest.mark.parametrize("other", ELSEWHERE)
+async def test_a_certified_batch_is_left_to_who_has_what_it_was_certified_for(
+    store: SqlStore, settings: Settings, certified: Certificate, other: dict[str, Any]
+) -> None:
+    batch_id = stored(store, recipe="essay", count=1, certificate=certified)
+    elsewhere = load_settings(**{"models": {"fake": {"kind": "scripted"}}, **other})
+    backend = open_backend(elsewhere, EnginePool(elsewhere.models))
+    with pytest.raises(NotConfiguredError, match="certificate is for"):
+        await run_stored(batch_id, store, backend, elsewhere, recipes=SHIPPED)
+    assert "certificate is for: put them back" in store.get_batch(batch_id).message
+    store.request_cancel(batch_id)
+    await run_stored(batch_id, store, backend, elsewhere, recipes=SHIPPED)
+    assert store.get_batch(batch_id).status is Status.CANCELLED
+
+
+async def test_speed_is_no_part_of_what_a_batch_was_certified_for(
+    store: SqlStore, certified: Certificate
+) -> None:
+    batch_id = stored(store, recipe="essay", count=1, certificate=certified)
+    faster = load_settings(models={"fake": {"kind": "scripted", "concurrency": 5}})
+    backend = open_backend(faster, EnginePool(faster.models))
+    await run_stored(batch_id, store, backend, faster, recipes=SHIPPED)
+    await backend.aclose()
+    assert store.get_batch(batch_id).status is Status.COMPLETED

@@ -130,6 +130,19 @@ def test_no_source_is_retired_as_long_as_nothing_passes_anywhere() -> None:
     assert not oversampler.retired
 
 
+def test_failures_that_are_no_sources_own_retire_none() -> None:
+    rng = random.Random(0)
+    oversampler = Oversampler(1000, [str(n) for n in range(20)], 64)
+    in_flight: list[int] = []
+    accepted = 0
+    while accepted < 1000:
+        in_flight += oversampler.plan(len(in_flight))
+        outcome = FAILED if rng.random() < 0.5 else ACCEPTED
+        oversampler.observe(in_flight.pop(0), outcome)
+        accepted += outcome is ACCEPTED
+    assert oversampler.retired == {}
+
+
 @pytest.mark.parametrize(
     ("sources", "count", "window"), [(2, 60, 4), (10, 500, 64), (100, 2000, 64)]
 )

@@ -40,8 +40,9 @@ async def run_pass(
 ) -> None:
     """Judge everything that is not finished, on the cluster of `config.backend`.
 
-    A worker or node that dies, or hangs, is replaced, and its chunks are judged again. Raises
-    EngineUnavailableError when no cluster answers, RecipeError, and as `PassWorker` does.
+    A worker or node that dies, or whose event loop hangs, is replaced, and its chunks are judged
+    again. Raises EngineUnavailableError when no cluster answers, RecipeError, and as `PassWorker`
+    does.
     """
     assert isinstance(config.backend, RayConfig), "the caller chose this backend"
     cluster = RayCluster(config.backend.address)

@@ -43,6 +43,7 @@ class Row:
     finish: FinishReason | None = None
     seconds: float = 0.0
     error: Exception | None = None
+    slots: int | None = None
     uniforms: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:

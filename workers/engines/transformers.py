@@ -91,7 +91,8 @@ class TransformersEngine:
         thread, self._thread, self._worker = self._thread, None, None
         if thread is not None:
             self._inbox.put(None)
-            await asyncio.to_thread(thread.join)
+            while thread.is_alive():  # a thread of asyncio's that waits for it could hang, too
+                await asyncio.sleep(0.01)
 
 
 class _Worker:
@@ -233,11 +234,12 @@ class _Worker:
         A device that has failed answers this process no more; that is raised.
         """
         if isinstance(exc, torch.OutOfMemoryError):
-            self._slots = max(1, self._slots // 2)
+            before, self._slots = self._slots, max(1, self._slots // 2)
             log.warning("out of memory: from now on at most %d requests at once", self._slots)
             if len(rows) > 1 or any(row not in rows for row in self._batch.rows):
-                self._put_back(rows)
+                self._put_back(rows, before)
                 return
+            self._slots = max(row.slots or self._slots for row in rows)
         dead = isinstance(exc, _DEVICE_FAILED)
         kind = EngineDiedError if dead else EngineError
         for row in rows:
@@ -245,14 +247,18 @@ class _Worker:
         if dead:
             raise exc
 
-    def _put_back(self, rows: Sequence[Row]) -> None:
-        """Have these begin again, first of all; with their seeds they come out the same."""
+    def _put_back(self, rows: Sequence[Row], slots: int) -> None:
+        """Have these begin again, first of all; with their seeds they come out the same.
+
+        They remember the slots there were: one that fails alone was too long, not one too many.
+        """
         for row in reversed({id(row): row for row in rows}.values()):
             if row.future.done():
                 continue
             line = self._urgent if row.request.urgent else self._waiting
             stream = TextStream(self._checkpoint.tokenizer, [])
-            line.appendleft(replace(row, stream=stream, finish=None, error=None))
+            known = row.slots or slots
+            line.appendleft(replace(row, stream=stream, finish=None, error=None, slots=known))
 
 
 def _hand_over(row: Row) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any
 
@@ -41,9 +41,18 @@ def decode_spec(stored: str) -> BatchSpec:
     return _SPEC.validate_json(stored)
 
 
-def request_hash(encoded_spec: str) -> str:
-    """What tells two requests apart; equal requests have equal hashes."""
-    return hashlib.sha256(encoded_spec.encode()).hexdigest()
+def request_hash(spec: BatchSpec, encoded: str | None = None) -> str:
+    """What tells two requests apart; equal requests have equal hashes.
+
+    Of a certificate only what was asked for counts, not what a calibration answered then.
+    `encoded` is the spec as encoded, where that is known.
+    """
+    if spec.certificate is not None:
+        asked = {"max_error_rate": spec.certificate.max_error_rate}
+        asked["confidence"] = spec.certificate.confidence
+        own = {k: v for k, v in spec.thresholds.items() if k != spec.certificate.grader}
+        encoded = f"{encode_spec(replace(spec, certificate=None, thresholds=own))}{_dump(asked)}"
+    return hashlib.sha256((encoded or encode_spec(spec)).encode()).hexdigest()
 
 
 def storable(text: str) -> str:

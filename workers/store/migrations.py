@@ -88,7 +88,7 @@ def _hash_requests_anew(connection: Connection) -> None:
         this = batches.c.id == batch_id
         spec = select(_SPECS_UNTIL_3.c.spec).where(_SPECS_UNTIL_3.c.id == batch_id)
         stored = connection.execute(spec).scalar_one()
-        now = codec.request_hash(codec.encode_spec(codec.decode_spec(stored)))
+        now = codec.request_hash(codec.decode_spec(stored))
         connection.execute(update(batches).where(this).values(request_hash=now))
 
 
@@ -114,8 +114,16 @@ def _to_5(connection: Connection) -> None:
 
 
 def _to_6(connection: Connection) -> None:
-    """Calibrations that callers upload."""
+    """Calibrations that callers upload; what counts of a certified request."""
     calibrations.create(connection, checkfirst=True)
+    keyed = select(specs).join(batches, batches.c.id == specs.c.batch_id)
+    certified = specs.c.spec.contains('"certificate":{', autoescape=True)
+    for row in connection.execute(
+        keyed.where(batches.c.idempotency_key.is_not(None), certified)
+    ).all():
+        now = codec.request_hash(codec.decode_spec(row.spec))
+        this = batches.c.id == row.batch_id
+        connection.execute(update(batches).where(this).values(request_hash=now))
 
 
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {

@@ -40,7 +40,7 @@ def write(
 
     Raises IdempotencyConflictError.
     """
-    known = find(connection, key, codec.request_hash(encoded))
+    known = find(connection, key, codec.request_hash(spec, encoded))
     if known is None and not _is_there(connection, batch_id):
         values = _new_batch(spec, encoded, key, tenant) | _priced(price)
         connection.execute(insert(batches).values(id=batch_id, **values))
@@ -76,7 +76,7 @@ def _new_batch(
     return {
         "idempotency_key": key,
         "tenant": tenant,
-        "request_hash": codec.request_hash(encoded),
+        "request_hash": codec.request_hash(spec, encoded),
         "status": Status.VALIDATING.value,
         "created_at": time.time(),
         "total": spec.count,

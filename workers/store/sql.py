@@ -131,7 +131,7 @@ class SqlStore:
 
         Raises IdempotencyConflictError when that was another request.
         """
-        request = codec.request_hash(codec.encode_spec(spec))
+        request = codec.request_hash(spec)
         key = requests.stored_key(idempotency_key, tenant)
         known = self._database.read(lambda at: requests.find(at, key, request))
         return None if known is None else self.get_batch(known)
