@@ -63,6 +63,8 @@ _HEADS = (
     "balanced accuracy",
     "mean over tasks",
     "accuracy as shipped",
+    "passes as shipped",
+    "of that wrong",
     "ungraded",
 )
 
@@ -118,9 +120,18 @@ def _row(name: str, grader: str, part: Mapping[str, Any], ungraded: int | None) 
         percent(part["f1"]),
         percent(part["balanced_accuracy"]),
         percent(part.get("macro_balanced_accuracy")),
-        percent(part["as_shipped"]["accuracy"] if "as_shipped" in part else None),
+        *_as_shipped(part.get("as_shipped")),
         _DASH if ungraded is None else str(ungraded),
     )
+
+
+def _as_shipped(part: Mapping[str, Any] | None) -> Sequence[str]:
+    """At the gate's default threshold: accuracy, what passes, and how much of that is wrong."""
+    if part is None:
+        return _DASH, _DASH, _DASH
+    shares = (part.get(name) for name in ("coverage", "risk"))
+    told = (_DASH if share is None else f"{share:.0%}" for share in shares)
+    return percent(part["accuracy"]), *told
 
 
 def _ranking(ranking: Mapping[str, Mapping[str, Any]]) -> Iterator[Sequence[str]]:
