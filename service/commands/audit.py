@@ -90,8 +90,10 @@ async def _opened(
         async with GatewayClient(url, settings.client_key) as client:
             yield _AuditThere(client, batch_id, confidence)
         return
+    from service.sources import check_database
     from workers.store import SqlStore
 
+    check_database(settings.database_url)
     store = await asyncio.to_thread(SqlStore, settings.database_url)
     try:
         yield _AuditHere(store, batch_id, confidence)

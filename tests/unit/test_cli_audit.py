@@ -79,6 +79,7 @@ def test_the_end_of_the_input_stops(batch: str) -> None:
     ("words", "stdin", "message"),
     [
         (("none",), None, "no batch 'none'"),
+        (("{batch}", "--db", "sqlite:///none.db"), None, "there is no database none.db"),
         (("{batch}", "--draw", "7"), None, "has 6 samples"),
         (("{batch}", "--confidence", "95"), None, "between 0 and 1"),
         (("{batch}", "--labels", "-"), "", "there are no labels"),
