@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,21 @@ async def test_urgent_requests_begin_before_others_that_wait(checkpoint: Path) -
     await asyncio.gather(ask("first"), ask("second"), ask("urgent", urgent=True), running)
     await engine.aclose()
     assert ended == ["urgent", "first", "second"]
+
+
+def test_a_text_is_shown_every_few_tokens_and_where_a_sentence_begins() -> None:
+    class Letters:
+        def decode(self, tokens: list[int], **options: object) -> str:
+            return "".join(map(chr, tokens))
+
+    shown: list[str] = []
+
+    def on_text(text: str) -> bool:
+        shown.append(text)
+        return True
+
+    stream = TextStream(Letters(), [])
+    row = Row(GenerationRequest("p", 0), [], 99, stream, on_text, Future())
+    for letter in "abcdefghi.jkl":
+        row.accept(ord(letter), ends=frozenset(), stops=frozenset([ord(".")]))
+    assert shown == ["abcd", "abcdefgh", "abcdefghi.j", "abcdefghi.jk"]

@@ -27,7 +27,7 @@ from workers.engines.shared_prefix import (
 from workers.engines.text_stream import TextStream
 
 STREAM_EVERY = 4
-"""Tokens between two calls of a request's `on_text`."""
+"""Most tokens between two calls of a request's `on_text`; the start of a sentence is shown, too."""
 
 
 @dataclass(eq=False)
@@ -53,14 +53,18 @@ class Row:
     def tokens(self) -> list[int]:
         return self.stream.tokens
 
-    def accept(self, token: int, ends: frozenset[int]) -> None:
-        """Take the next token; set `finish` when it is the last."""
+    def accept(self, token: int, ends: frozenset[int], stops: frozenset[int]) -> None:
+        """Take the next token; set `finish` when it is the last.
+
+        Behind one of `stops` a sentence may be over, and can be judged.
+        """
+        spoken = bool(self.tokens) and self.tokens[-1] in stops
         self.tokens.append(token)
         if token in ends or (self.request.stop and self._stopped()):
             self.finish = "stop"
         elif len(self.tokens) >= self.limit:
             self.finish = "length"
-        elif self.on_text and len(self.tokens) % STREAM_EVERY == 0:
+        elif self.on_text and (spoken or len(self.tokens) % STREAM_EVERY == 0):
             self._show(self.on_text)
 
     def _stopped(self) -> bool:
@@ -86,10 +90,12 @@ class Row:
 class RunningBatch:
     """The rows in flight and their attention cache. Owned by one thread."""
 
-    def __init__(self, model: Any, ends: frozenset[int]) -> None:
+    def __init__(
+        self, model: Any, ends: frozenset[int], stops: frozenset[int] = frozenset()
+    ) -> None:
         self.rows: list[Row] = []
         self._model = model
-        self._ends = ends
+        self._ends, self._stops = ends, stops
         self._device: torch.device = model.device
         self._cache: Cache = slot_cache.new_cache()
         self._shares = shares_prefixes(model.config)
@@ -210,4 +216,4 @@ class RunningBatch:
         share = (time.perf_counter() - started) / len(rows)
         for row, token in zip(rows, tokens, strict=True):
             row.seconds += share
-            row.accept(token, self._ends)
+            row.accept(token, self._ends, self._stops)

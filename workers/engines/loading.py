@@ -20,12 +20,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model ready to run. `context` counts tokens; `ends` are the tokens that end a reply."""
+    """A model ready to run. `context` counts tokens; `ends` are the tokens that end a reply,
+    `stops` those that may end a sentence.
+    """
 
     model: Any
     tokenizer: Any
     context: int
     ends: frozenset[int]
+    stops: frozenset[int]
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -57,7 +60,7 @@ def load(config: TransformersConfig) -> Checkpoint:
     ends = _end_tokens(model, tokenizer)
     text_config = model.config.get_text_config()
     context = getattr(text_config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return Checkpoint(model, tokenizer, int(context), ends)
+    return Checkpoint(model, tokenizer, int(context), ends, _sentence_stops(tokenizer))
 
 
 def _load_model(config: TransformersConfig, path: str, options: dict[str, Any]) -> Any:
@@ -109,6 +112,16 @@ def _try(model: Any) -> None:
         logits = model(input_ids=ids, past_key_values=cache, use_cache=True).logits
     if not math.isfinite(float(logits.float().sum())):
         raise ValueError("its weights hold numbers that are not finite")
+
+
+def _sentence_stops(tokenizer: Any) -> frozenset[int]:
+    """Tokens that close with a full stop or its like, or a line; spaces stand as bytes or marks."""
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    return frozenset(
+        token
+        for piece, token in vocabulary.items()
+        if piece.rstrip(" ▁Ġ").endswith((".", "!", "?", "Ċ", "\n", "<0x0A>"))
+    )
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

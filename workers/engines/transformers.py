@@ -107,7 +107,7 @@ class _Worker:
         self.end: EngineError | None = None
         self._urgent: deque[Row] = deque()
         self._waiting: deque[Row] = deque()
-        self._batch = RunningBatch(checkpoint.model, checkpoint.ends)
+        self._batch = self._new_batch()
 
     @torch.inference_mode()
     def run(self) -> None:
@@ -226,7 +226,11 @@ class _Worker:
     def _restart(self, rows: Sequence[Row], exc: Exception) -> None:
         """Fail `rows` and begin again with an empty batch."""
         self._give_up(rows, exc)
-        self._batch = RunningBatch(self._checkpoint.model, self._checkpoint.ends)
+        self._batch = self._new_batch()
+
+    def _new_batch(self) -> RunningBatch:
+        made = self._checkpoint
+        return RunningBatch(made.model, made.ends, made.stops)
 
     def _give_up(self, rows: Sequence[Row], exc: Exception) -> None:
         """Fail `rows`; those that were too many for the memory are made again, fewer at once.
